@@ -1,0 +1,1 @@
+"""Turnpike: an OpenAI-compatible router over many model providers, with prepaid credit."""

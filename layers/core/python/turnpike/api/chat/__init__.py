@@ -1,0 +1,1 @@
+"""The chat skin: OpenAI's chat completions as OpenRouter extends them."""

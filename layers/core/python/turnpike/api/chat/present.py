@@ -1,0 +1,134 @@
+"""Answers in the chat skin's shape (reference 2.2 and 2.3)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from turnpike.api.errors import present_error
+from turnpike.domain.chat import Choice, Completion, Delta, Usage
+from turnpike.domain.errors import TurnpikeError
+from turnpike.domain.money import NanoUsd, present_usd
+from turnpike.domain.pricing import Cost
+from turnpike.services.complete_chat import ChatCall
+
+
+def present_completion(call: ChatCall, completion: Completion) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "object": "chat.completion",
+        "created": call.created_at_s,
+        "model": call.endpoint.model_id,
+        "provider": call.provider.name,
+        "system_fingerprint": completion.system_fingerprint,
+        "service_tier": completion.service_tier,
+        "choices": [_present_choice(choice) for choice in completion.choices],
+        "usage": present_usage(call.usage, call.cost, call.upstream_cost),
+    }
+
+
+def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "cost": present_usd(cost),
+        "is_byok": False,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "audio_tokens": usage.prompt_audio_tokens,
+            "video_tokens": 0,
+        },
+        "cost_details": {
+            "upstream_inference_cost": present_usd(upstream.total),
+            "upstream_inference_prompt_cost": present_usd(upstream.prompt),
+            "upstream_inference_completions_cost": present_usd(upstream.completion),
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning_tokens,
+            "image_tokens": 0,
+            "audio_tokens": usage.completion_audio_tokens,
+        },
+    }
+
+
+class ChunkPresenter:
+    """Writes a stream's chunks. What all of them share is serialised once."""
+
+    def __init__(self, call: ChatCall) -> None:
+        self._call = call
+        self._envelope: dict[str, Any] = {
+            "id": call.id,
+            "object": "chat.completion.chunk",
+            "created": call.created_at_s,
+            "model": call.endpoint.model_id,
+            "provider": call.provider.name,
+        }
+        self._prefix = b"data: " + orjson.dumps(self._envelope)[:-1] + b',"choices":['
+
+    def present(self, deltas: Sequence[Delta]) -> bytes:
+        """All of them as one piece of the stream; empty when none shows a client anything."""
+        prefix = self._prefix
+        return b"".join(
+            [
+                prefix + orjson.dumps(_present_delta(delta)) + b"]}\n\n"
+                if delta.error is None
+                else self.present_break(delta.error)
+                for delta in deltas
+                if delta.error or delta.finish_reason or delta.has_content
+            ]
+        )
+
+    def present_break(self, error: TurnpikeError) -> bytes:
+        """The chunk that ends a stream inside HTTP 200; SDKs raise on its top-level `error`."""
+        choice = _present_delta(Delta(finish_reason="error", native_finish_reason="error"))
+        return _event({**self._envelope, "error": present_error(error), "choices": [choice]})
+
+    def present_end(self) -> bytes:
+        """Usage with cost, once, after the finish reason; then the terminator."""
+        call = self._call
+        usage = present_usage(call.usage, call.cost, call.upstream_cost)
+        tier = {} if call.service_tier is None else {"service_tier": call.service_tier}
+        return _event({**self._envelope, **tier, "choices": [], "usage": usage}) + DONE
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def _event(content: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(content) + b"\n\n"
+
+
+def _present_delta(delta: Delta) -> dict[str, Any]:
+    content = delta.content
+    if content is None and not delta.tool_calls:
+        content = ""
+    members: dict[str, Any] = {"role": "assistant", "content": content}
+    if delta.reasoning is not None:
+        members["reasoning"] = delta.reasoning
+    if delta.reasoning_details:
+        members["reasoning_details"] = delta.reasoning_details
+    if delta.tool_calls:
+        members["tool_calls"] = delta.tool_calls
+    if delta.refusal is not None:
+        members["refusal"] = delta.refusal
+    if delta.extra:
+        members.update(delta.extra)
+    return {
+        "index": delta.index,
+        "delta": members,
+        "finish_reason": delta.finish_reason,
+        "native_finish_reason": delta.native_finish_reason,
+        "logprobs": delta.logprobs,
+    }
+
+
+def _present_choice(choice: Choice) -> dict[str, Any]:
+    return {
+        "index": choice.index,
+        "finish_reason": choice.finish_reason,
+        "native_finish_reason": choice.native_finish_reason,
+        "logprobs": choice.logprobs,
+        "message": {"role": "assistant", "content": None, "refusal": None, "reasoning": None, **choice.message},
+    }

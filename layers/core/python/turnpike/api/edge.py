@@ -1,0 +1,137 @@
+"""What every function's HTTP app shares: routing, bodies, JSON answers, and errors that never leak."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Router
+from starlette.types import Message, Receive, Scope, Send
+
+from turnpike.api.errors import error_headers, present_error
+from turnpike.domain.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    TurnpikeError,
+)
+from turnpike.telemetry import log_failure
+
+MAX_BODY_BYTES = 6 * 1024 * 1024
+"""What a synchronous Lambda invocation takes."""
+
+MAX_DEPTH = 100
+"""Nesting of a JSON body. Serialising stops at 254 levels, and no real request comes near this."""
+
+PREFIXES = ("/api/v1", "/v1")
+"""OpenRouter's own base path, and the one that OpenAI's clients append by themselves."""
+
+
+class Edge:
+    """An ASGI app over `routes`, served below each of `PREFIXES`."""
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self._router = Router([Mount(prefix, routes=list(routes)) for prefix in PREFIXES], redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        scope["app"] = self  # Makes the router raise for 404 and 405 instead of answering in plain text.
+        try:
+            await self._router(scope, receive, watch)
+        except Exception as error:  # noqa: BLE001  # the last stop before the host, which would log a traceback
+            failure = _translate(error)
+            if started:
+                # The status is gone; ending the body here is all that is left, and hosts cut the connection.
+                log_failure("response broke off", error)
+                raise _BrokenOff from None
+            await error_response(failure)(scope, receive, send)
+
+
+class _BrokenOff(Exception):
+    """Tells the host that a response cannot be finished; carries nothing of what happened."""
+
+
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")
+
+
+def error_response(error: TurnpikeError, extra_headers: Mapping[str, str] | None = None) -> Response:
+    headers = {**error_headers(error), **(extra_headers or {})}
+    if isinstance(error, MethodNotAllowed) and error.allow:
+        headers["allow"] = error.allow
+    return json_response({"error": present_error(error)}, error.status, headers)
+
+
+def _translate(error: Exception) -> TurnpikeError:
+    if isinstance(error, TurnpikeError):
+        if error.status >= 500 and type(error) is TurnpikeError:
+            log_failure("request failed", error)
+        return error
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        return NotFound("There is nothing at this address; the API lives below /api/v1")
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return MethodNotAllowed(allow=(error.headers or {}).get("Allow", ""))
+    log_failure("request failed", error)
+    return TurnpikeError("Internal Server Error")
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises PayloadTooLarge or InvalidRequest."""
+    body = await read_body(request.headers, request.receive)
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # The decoder's message holds a position and no text of the body.
+        raise InvalidRequest(f"the body is not valid JSON: {error.msg} at line {error.lineno}") from None
+    if not isinstance(content, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    check_depth(content, body)
+    return content
+
+
+async def read_body(headers: Headers, receive: Receive) -> bytes:
+    too_large = PayloadTooLarge(f"the request body is larger than {MAX_BODY_BYTES // 1024 // 1024} MB")
+    declared = headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest("the body ended before it was complete")
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise too_large
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def check_depth(content: Any, body: bytes) -> None:
+    """Raises InvalidRequest for nesting beyond `MAX_DEPTH`; counts brackets first, which settles nearly all."""
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+        return
+    level: list[Any] = [content]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return
+    raise InvalidRequest(f"the body is nested more than {MAX_DEPTH} levels deep")

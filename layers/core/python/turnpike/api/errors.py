@@ -1,0 +1,40 @@
+"""Errors as OpenRouter's clients read them: `{"error": {code, message, metadata, availability?}}`."""
+
+from typing import Any
+
+from turnpike.domain.errors import Availability, TurnpikeError
+
+
+def present_error(error: TurnpikeError) -> dict[str, Any]:
+    """The error object, to stand alone in a body or inside a stream's chunk."""
+    body: dict[str, Any] = {
+        "code": error.status,
+        "message": error.message,
+        "metadata": {"error_type": error.error_type, **error.metadata},
+    }
+    if error.availability is not None:
+        body["availability"] = _present_availability(error.availability)
+    return body
+
+
+def error_headers(error: TurnpikeError) -> dict[str, str]:
+    return {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+
+
+def _present_availability(availability: Availability) -> dict[str, Any]:
+    presented: dict[str, Any] = {
+        "code": availability.code,
+        "retryable": availability.retryable,
+        "requested_models": list(availability.requested_models),
+        "docs_url": "https://openrouter.ai/docs/guides/routing/provider-routing",
+    }
+    if availability.retry_after_s is not None:
+        presented["retry_after"] = availability.retry_after_s
+    if availability.affected_providers:
+        presented["affected_providers"] = list(availability.affected_providers)
+    if availability.excluded_by:
+        presented["excluded_by"] = list(availability.excluded_by)
+    if availability.constraint is not None:
+        field, detail = availability.constraint
+        presented["constraint"] = {"field": field, "detail": detail}
+    return presented

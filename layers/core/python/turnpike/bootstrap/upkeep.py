@@ -1,0 +1,21 @@
+"""Composes the upkeep function: what must be done on a schedule."""
+
+import time
+from collections.abc import Callable
+
+from turnpike.bootstrap.resources import resources
+from turnpike.services.expire_holds import ExpireHolds
+from turnpike.telemetry import EXPIRED_HOLDS, MetricUnit, logger, metrics
+
+
+def run_upkeep() -> Callable[[Callable[[], bool]], None]:
+    """The returned job is given a function that says whether there is time left for one more step."""
+    expire_holds = ExpireHolds(resources().ledger)
+
+    def job(time_left: Callable[[], bool]) -> None:
+        expired = expire_holds(int(time.time()), time_left=time_left)
+        if expired:
+            metrics.add_metric(EXPIRED_HOLDS, MetricUnit.Count, expired)
+            logger.warning("expired holds that nobody settled", extra={"holds": expired})
+
+    return job

@@ -1,0 +1,56 @@
+"""A generation: one customer request and its outcome, as it is stored and as it travels to metering."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from turnpike.domain.chat import Usage
+from turnpike.domain.ids import AccountId, GenerationId, KeyHash
+from turnpike.domain.money import ZERO, NanoUsd
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One upstream try. `status` is the provider's HTTP status, None when it never answered."""
+
+    provider: str
+    model: str
+    upstream_model: str
+    status: int | None
+    latency_ms: int
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The record of one request; never holds a prompt or a completion. Times in ms, money in nano-USD.
+
+    `cost` is what the answer is charged, `upstream_cost` what it cost us at the provider;
+    they differ when an error ended it, which nobody pays for (insurance).
+    """
+
+    id: GenerationId
+    account_id: AccountId
+    key_hash: KeyHash
+    created_at_s: int
+    requested_model: str
+    model: str
+    provider: str | None
+    streamed: bool
+    usage: Usage
+    cost: NanoUsd = ZERO
+    upstream_cost: NanoUsd = ZERO
+    upstream_prompt_cost: NanoUsd = ZERO
+    upstream_completion_cost: NanoUsd = ZERO
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    latency_ms: int | None = None
+    """From the request's arrival to the first content."""
+    generation_time_ms: int | None = None
+    upstream_id: str | None = None
+    service_tier: str | None = None
+    attempts: Sequence[Attempt] = field(default=())
+    user: str | None = None
+    session_id: str | None = None
+    http_referer: str | None = None
+    app_title: str | None = None
+    user_agent: str | None = None

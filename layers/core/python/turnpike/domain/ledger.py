@@ -1,0 +1,128 @@
+"""The ledger's vocabulary: balances, holds, entries, and the arithmetic of resolving a hold.
+
+    hold ──extend*──> pending ──capture──> captured     charge the cost, return the rest
+                              ──void─────> voided       no charge, by us
+                              ──expire───> expired      nobody resolved it in time; no charge
+
+A hold resolves at most once, whatever is redelivered, retried or raced.
+At every moment available + held equals the sum of all entries' deltas.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from turnpike.domain.ids import AccountId, GenerationId, KeyHash
+from turnpike.domain.money import ZERO, NanoUsd
+
+HoldState = Literal["pending", "captured", "voided", "expired"]
+EntryKind = Literal["top_up", "hold", "capture", "void", "expire", "overage", "refund", "adjustment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account can spend now, and what pending holds keep from it."""
+
+    available: NanoUsd = ZERO
+    held: NanoUsd = ZERO
+    credits_total: NanoUsd = ZERO
+    """Everything ever added: top-ups, refunds and adjustments."""
+    usage_total: NanoUsd = ZERO
+    """Everything ever charged: captures and overage."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimit:
+    """A spending limit on one API key, counted in `window` (`total`, or a day, week or month)."""
+
+    limit: NanoUsd
+    window: str = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Credit reserved for one generation, whose id it bears. Times are epoch seconds."""
+
+    hold_id: GenerationId
+    account_id: AccountId
+    key_hash: KeyHash
+    amount: NanoUsd
+    created_at_s: int
+    expires_at_s: int
+    key_limit: KeyLimit | None = None
+    state: HoldState = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One immutable line of an account's history.
+
+    `entry_id` is the idempotency key: the same id is never written twice.
+    """
+
+    entry_id: str
+    account_id: AccountId
+    kind: EntryKind
+    available_delta: NanoUsd
+    held_delta: NanoUsd
+    reference: str
+    """The hold's id, a payment's id, or the operator's idempotency key."""
+    created_at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How a hold ends: what is charged, and the entries that say so."""
+
+    state: HoldState
+    charged: NanoUsd
+    absorbed: NanoUsd
+    """The part of the cost that neither the hold nor the rest of the credit covered; nobody pays it."""
+    entries: tuple[LedgerEntry, ...]
+
+
+def hold_entry(hold: Hold) -> LedgerEntry:
+    return _entry(hold, "hold", NanoUsd(-hold.amount), hold.amount, hold.created_at_s)
+
+
+def extend_entry(hold: Hold, by: NanoUsd, now_s: int) -> LedgerEntry:
+    """`hold` is as it was before; its amount makes the entry's id unique among the hold's extensions."""
+    entry = _entry(hold, "hold", NanoUsd(-by), by, now_s)
+    return replace(entry, entry_id=f"{hold.hold_id}#hold#{hold.amount}")
+
+
+def capture(hold: Hold, cost: NanoUsd, *, available: NanoUsd, now_s: int) -> Resolution:
+    """Charge `cost`; what exceeds the hold comes out of `available` as overage, never below zero."""
+    if cost < 0:
+        raise ValueError(f"a cost cannot be negative: {cost}")
+    within = NanoUsd(min(cost, hold.amount))
+    overage = NanoUsd(min(cost - within, max(available, 0)))
+    entries = [_entry(hold, "capture", NanoUsd(hold.amount - within), NanoUsd(-hold.amount), now_s)]
+    if overage:
+        entries.append(_entry(hold, "overage", NanoUsd(-overage), ZERO, now_s))
+    charged = NanoUsd(within + overage)
+    return Resolution("captured", charged, NanoUsd(cost - charged), tuple(entries))
+
+
+def release(hold: Hold, state: Literal["voided", "expired"], now_s: int) -> Resolution:
+    """Return the whole hold."""
+    kind: EntryKind = "void" if state == "voided" else "expire"
+    return Resolution(state, ZERO, ZERO, (_entry(hold, kind, hold.amount, NanoUsd(-hold.amount), now_s),))
+
+
+def balance_of(entries: Iterable[LedgerEntry]) -> Balance:
+    """Recompute a balance from an account's whole history."""
+    available = held = credit = usage = 0
+    for entry in entries:
+        available += entry.available_delta
+        held += entry.held_delta
+        change = entry.available_delta + entry.held_delta
+        if entry.kind in ("capture", "overage"):
+            usage -= change
+        else:
+            credit += change
+    return Balance(NanoUsd(available), NanoUsd(held), NanoUsd(credit), NanoUsd(usage))
+
+
+def _entry(hold: Hold, kind: EntryKind, available: NanoUsd, held: NanoUsd, now_s: int) -> LedgerEntry:
+    return LedgerEntry(f"{hold.hold_id}#{kind}", hold.account_id, kind, available, held, hold.hold_id, now_s)

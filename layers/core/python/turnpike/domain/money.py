@@ -1,0 +1,35 @@
+"""Money as integers in nano-USD, and the two places where it becomes something else."""
+
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import NewType
+
+NanoUsd = NewType("NanoUsd", int)
+"""One thousand-millionth of a US dollar. The scale is forever: stored amounts depend on it."""
+
+NANO_PER_USD = 1_000_000_000
+ZERO = NanoUsd(0)
+
+
+def parse_usd(text: str | float | Decimal) -> NanoUsd:
+    """USD as people write it (`"10"`, `0.25`) to nano-USD.
+
+    Raises ValueError for what is not a finite number, or is finer than a nano-dollar.
+    """
+    try:
+        # str() first: Decimal(0.1) would carry the float's binary tail into the ledger.
+        amount = Decimal(str(text)) * NANO_PER_USD
+    except InvalidOperation as error:
+        raise ValueError(f"{text!r} is not an amount in USD") from error
+    if not amount.is_finite() or amount != amount.to_integral_value():
+        raise ValueError(f"{text!r} is not an amount in USD with at most nine decimals")
+    return NanoUsd(int(amount))
+
+
+def present_usd(amount: NanoUsd) -> float:
+    """Nano-USD to the JSON number in USD that clients expect; exact to the nano-dollar up to $9 million."""
+    return amount / NANO_PER_USD
+
+
+def round_up(amount_usd: Decimal) -> NanoUsd:
+    """Round a cost in USD up to whole nano-USD; done once, when a generation is priced."""
+    return NanoUsd(int((amount_usd * NANO_PER_USD).to_integral_value(rounding=ROUND_CEILING)))

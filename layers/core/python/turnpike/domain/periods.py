@@ -1,0 +1,36 @@
+"""UTC days, weeks (from Monday) and months, as the names that counters are kept under."""
+
+from datetime import UTC, datetime, timedelta
+
+from turnpike.domain.api_keys import LimitReset
+
+
+def day_of(now_s: float) -> str:
+    """`2026-11-23`."""
+    return datetime.fromtimestamp(now_s, UTC).date().isoformat()
+
+
+def first_day_of(reset: LimitReset, now_s: float) -> str:
+    """The first day of the current day, week or month."""
+    today = datetime.fromtimestamp(now_s, UTC).date()
+    if reset == "weekly":
+        today -= timedelta(days=today.weekday())
+    elif reset == "monthly":
+        today = today.replace(day=1)
+    return today.isoformat()
+
+
+def window_of(reset: LimitReset | None, now_s: float) -> str:
+    """The window that a key's limit counts in now: `total`, or `daily:2026-11-23` and the like."""
+    return "total" if reset is None else f"{reset}:{first_day_of(reset, now_s)}"
+
+
+def next_reset_s(reset: LimitReset, now_s: float) -> int:
+    """The midnight, in epoch seconds, at which the current window ends."""
+    first = datetime.fromisoformat(first_day_of(reset, now_s)).replace(tzinfo=UTC)
+    if reset == "monthly":
+        # The 1st plus 32 days lies in the next month, whatever the month's length.
+        following = (first + timedelta(days=32)).replace(day=1)
+    else:
+        following = first + timedelta(days=7 if reset == "weekly" else 1)
+    return int(following.timestamp())

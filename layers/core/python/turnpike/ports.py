@@ -1,0 +1,140 @@
+"""What the use cases need from the world, as protocols. Storage is synchronous, providers asynchronous."""
+
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from turnpike.domain.api_keys import ApiKey, KeySpend
+from turnpike.domain.catalog import Endpoint
+from turnpike.domain.chat import ChatRequest, Completion, Delta
+from turnpike.domain.errors import UpstreamError
+from turnpike.domain.generation import Generation
+from turnpike.domain.ids import AccountId, GenerationId, KeyHash
+from turnpike.domain.ledger import Balance, Hold, LedgerEntry, Resolution
+from turnpike.domain.money import NanoUsd
+
+
+class Ledger(Protocol):
+    """Credit, holds and history. Every method is atomic and safe to repeat."""
+
+    def hold(self, hold: Hold) -> None:
+        """Move `hold.amount` from available to held. Repeating the same hold is a no-op.
+
+        Raises InsufficientCredit, KeyLimitExceeded, HoldMismatch, HoldResolved, TemporarilyBusy.
+        """
+
+    def extend(self, hold: Hold, by: NanoUsd, now_s: int) -> Hold:
+        """Add to a pending hold, which must be as last seen; returns it with its new amount.
+
+        Raises InsufficientCredit, KeyLimitExceeded, HoldNotFound, HoldMismatch, HoldResolved, TemporarilyBusy.
+        """
+
+    def capture(
+        self, account_id: AccountId, hold_id: GenerationId, cost: NanoUsd, now_s: int, record: Generation | None
+    ) -> Resolution:
+        """Charge `cost`, return the rest of the hold, and store the generation, all or nothing.
+
+        The stored record's cost is what was charged. Raises HoldNotFound, HoldResolved, TemporarilyBusy.
+        """
+
+    def void(
+        self, account_id: AccountId, hold_id: GenerationId, now_s: int, record: Generation | None
+    ) -> Resolution:
+        """Return the whole hold, charge nothing. Raises as `capture`."""
+
+    def expire(self, account_id: AccountId, hold_id: GenerationId, now_s: int) -> Resolution:
+        """Return a hold that is past its time. Raises as `capture`; HoldMismatch if it is not past it."""
+
+    def top_up(
+        self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int
+    ) -> bool:
+        """Add credit once per reference; False when that reference was used before.
+
+        Raises HoldMismatch when it was used with another amount.
+        """
+
+    def find_hold(self, account_id: AccountId, hold_id: GenerationId) -> Hold | None: ...
+
+    def get_balance(self, account_id: AccountId) -> Balance:
+        """Zero for an account that never had any credit."""
+
+    def list_entries(self, account_id: AccountId) -> Iterator[LedgerEntry]: ...
+
+    def list_expired_holds(self, now_s: int) -> Iterator[Hold]:
+        """Pending holds past their time, of every account."""
+
+    def get_key_spend(self, account_id: AccountId, key: ApiKey, now_s: int) -> KeySpend: ...
+
+
+class Generations(Protocol):
+    def find(self, account_id: AccountId, generation_id: GenerationId) -> Generation | None:
+        """Reads what was last written."""
+
+
+class ApiKeys(Protocol):
+    def find(self, key_hash: KeyHash, *, fresh: bool = False) -> ApiKey | None:
+        """`fresh` reads what was last written; without it, at half the price, a change may show a moment later."""
+
+    def list_for(self, account_id: AccountId) -> Sequence[ApiKey]:
+        """Newest first."""
+
+    def create(self, key: ApiKey) -> None:
+        """Raises Conflict when the hash exists."""
+
+    def replace(self, key: ApiKey, *, was: ApiKey) -> None:
+        """Write a changed key if it is still as it `was`. Raises Conflict otherwise."""
+
+    def delete(self, key: ApiKey) -> None:
+        """Deleting a key that is gone is a no-op."""
+
+
+class UsageQueue(Protocol):
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Raises TemporarilyBusy when the event was not taken."""
+
+
+class Upstream(Protocol):
+    """Calls providers. Both methods raise UpstreamError, also for timeouts and broken connections."""
+
+    async def complete(self, request: ChatRequest, endpoint: Endpoint) -> Completion: ...
+
+    def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
+        """Batches of deltas, as they arrived together. An error after the first batch is a delta's `error`.
+
+        The caller closes the generator.
+        """
+
+
+class UpstreamRequest(Protocol):
+    """An HTTP request to a provider, fully decided and not yet sent."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> Mapping[str, Any]: ...
+
+
+class StreamDecoder(Protocol):
+    """Turns one provider's bytes into deltas, wherever the network cut them; holds the state of one stream."""
+
+    def feed(self, data: bytes) -> list[Delta]: ...
+
+    def finish(self) -> list[Delta]:
+        """The connection ended: the last deltas, one with `error` if the answer was cut."""
+
+
+class ProviderAdapter(Protocol):
+    """Translates between the canonical chat and one wire format.
+
+    Pure: no sockets, no clock, no environment. `Upstream` sends what it builds.
+    """
+
+    def build_request(self, request: ChatRequest, endpoint: Endpoint, api_key: str) -> UpstreamRequest: ...
+
+    def parse_completion(self, body: bytes) -> Completion:
+        """Raises UpstreamError when the body is no answer, or an error with status 200."""
+
+    def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
+
+    def stream_decoder(self) -> StreamDecoder: ...

@@ -1,0 +1,70 @@
+"""The hold behind a streamed answer, growing with it."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anyio.to_thread import run_sync
+
+from turnpike.domain.catalog import Endpoint
+from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExceeded
+from turnpike.domain.ledger import Hold
+from turnpike.domain.money import ZERO, NanoUsd
+from turnpike.ports import Ledger
+from turnpike.services.admit import affordable_tokens, worst_cost
+
+_WITHOUT_END = sys.maxsize
+
+
+@dataclass(slots=True)
+class CreditLine:
+    """`grow_at_tokens` is the output at which `grow` must be asked again; comparing it costs a stream nothing."""
+
+    ledger: Ledger
+    hold: Hold
+    prompt_tokens: int
+    step_tokens: int
+    now: Callable[[], float]
+    capped: bool
+    """True when the provider was told to stop within what is held: nothing will ever have to grow."""
+    grow_at_tokens: int = 0
+    _used_up: bool = False
+
+    def open(self, endpoint: Endpoint) -> None:
+        """Begin an answer by `endpoint`, at whose price the hold is to last."""
+        held = self._tokens_held(endpoint)
+        # Asking while a quarter is left keeps the answer flowing during the write.
+        self.grow_at_tokens = _WITHOUT_END if self.capped else held - held // 4
+
+    async def grow(self, endpoint: Endpoint, output_tokens: int) -> bool:
+        """Hold another step; False once `output_tokens` have used up all that could be held."""
+        if not self._used_up:
+            await self._extend(NanoUsd(worst_cost([endpoint], 0, self.step_tokens)))
+            held = self._tokens_held(endpoint)
+            self.grow_at_tokens = held if self._used_up else max(held - self.step_tokens // 4, output_tokens)
+        return output_tokens <= self._tokens_held(endpoint)
+
+    async def _extend(self, by: NanoUsd) -> None:
+        try:
+            self.hold = await run_sync(self.ledger.extend, self.hold, by, int(self.now()))
+        except InsufficientCredit as error:
+            await self._extend_by_the_rest(error.available)
+        except KeyLimitExceeded as error:
+            await self._extend_by_the_rest(error.remaining)
+        except HoldResolved:
+            # It expired under a very long answer. The customer has the credit back, and keeps the answer.
+            self._used_up = True
+
+    async def _extend_by_the_rest(self, rest: NanoUsd) -> None:
+        self._used_up = True
+        if rest <= ZERO:
+            return
+        try:
+            self.hold = await run_sync(self.ledger.extend, self.hold, rest, int(self.now()))
+        except (InsufficientCredit, KeyLimitExceeded, HoldResolved):
+            return  # Another request took it in between; what is held is all there is.
+
+    def _tokens_held(self, endpoint: Endpoint) -> int:
+        if not endpoint.pricing.completion:
+            return _WITHOUT_END
+        return affordable_tokens([endpoint], self.prompt_tokens, self.hold.amount)

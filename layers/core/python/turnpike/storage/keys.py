@@ -1,0 +1,60 @@
+"""Every partition and sort key, spelled once.
+
+    ledger   ACCOUNT#<account>   BALANCE
+                                 HOLD#<generation>
+                                 ENTRY#<entry>
+                                 GENERATION#<generation>
+                                 SPEND#<key hash>#total              captured by the key, ever
+                                 SPEND#<key hash>#day#<2026-11-23>   captured by the key on that day
+                                 LIMIT#<key hash>#<window>           captured and held, against the key's limit
+    keys     KEY#<key hash>
+"""
+
+import zlib
+
+from turnpike.domain.ids import AccountId, GenerationId, KeyHash
+
+Key = dict[str, dict[str, str]]
+
+OPEN_SHARDS = tuple(str(shard) for shard in range(8))
+"""Pending holds are spread over these, since one index partition takes 1,000 writes a second."""
+
+
+def balance(account_id: AccountId) -> Key:
+    return _account(account_id, "BALANCE")
+
+
+def hold(account_id: AccountId, hold_id: GenerationId) -> Key:
+    return _account(account_id, f"HOLD#{hold_id}")
+
+
+def entry(account_id: AccountId, entry_id: str) -> Key:
+    return _account(account_id, f"ENTRY#{entry_id}")
+
+
+def generation(account_id: AccountId, generation_id: GenerationId) -> Key:
+    return _account(account_id, f"GENERATION#{generation_id}")
+
+
+def spend_total(account_id: AccountId, key_hash: KeyHash) -> Key:
+    return _account(account_id, f"SPEND#{key_hash}#total")
+
+
+def spend_day(account_id: AccountId, key_hash: KeyHash, day: str) -> Key:
+    return _account(account_id, f"SPEND#{key_hash}#day#{day}")
+
+
+def limit(account_id: AccountId, key_hash: KeyHash, window: str) -> Key:
+    return _account(account_id, f"LIMIT#{key_hash}#{window}")
+
+
+def api_key(key_hash: KeyHash) -> Key:
+    return {"pk": {"S": f"KEY#{key_hash}"}}
+
+
+def open_shard(hold_id: GenerationId) -> str:
+    return OPEN_SHARDS[zlib.crc32(hold_id.encode()) % len(OPEN_SHARDS)]
+
+
+def _account(account_id: AccountId, sort_key: str) -> Key:
+    return {"pk": {"S": f"ACCOUNT#{account_id}"}, "sk": {"S": sort_key}}

@@ -1,0 +1,42 @@
+"""The tables, declared once: CDK creates them in the cloud, the local run on the emulator."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    name: str
+    type: Literal["S", "N"] = "S"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    name: str
+    partition_key: Attribute
+    sort_key: Attribute | None = None
+    projection: Literal["ALL", "KEYS_ONLY"] = "ALL"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    """The logical name; a stage's own name is `turnpike-<stage>-<name>`."""
+    partition_key: Attribute
+    sort_key: Attribute | None = None
+    indexes: tuple[Index, ...] = ()
+    ttl_attribute: str | None = None
+
+
+HOLDS_BY_EXPIRY = Index("holds_by_expiry", Attribute("open_shard"), Attribute("expires_at", "N"))
+"""Sparse: only pending holds carry `open_shard`, so upkeep reads what is due and nothing else."""
+
+KEYS_BY_ACCOUNT = Index("keys_by_account", Attribute("account_id"), Attribute("created_at", "N"))
+
+LEDGER = Table("ledger", Attribute("pk"), Attribute("sk"), (HOLDS_BY_EXPIRY,), ttl_attribute="ttl")
+"""Everything that counts money: an account's balance, holds, entries, generations and its keys' spending."""
+
+KEYS = Table("keys", Attribute("pk"), indexes=(KEYS_BY_ACCOUNT,))
+"""API keys, read by every region; apart from the ledger, whose items live in their account's home region."""
+
+TABLES = (LEDGER, KEYS)

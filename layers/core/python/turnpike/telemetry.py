@@ -1,0 +1,56 @@
+"""The logger, the metrics, and the names of both; nothing here knows what a prompt is."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+
+NAMESPACE = "Turnpike"
+
+UNSETTLED_USAGE = "UnsettledUsage"
+"""Count: a generation that could neither be queued nor settled; the log line holds it whole."""
+SETTLED_GENERATIONS = "SettledGenerations"
+CHARGED_USD = "ChargedUsd"
+ABSORBED_USD = "AbsorbedUsd"
+"""What generations cost us at providers and nobody paid: insurance, and costs above all credit."""
+EXPIRED_HOLDS = "ExpiredHolds"
+PROVIDER_REFUSED_US = "ProviderRefusedUs"
+"""Count: a provider answered 401, 402 or 403, which is our credential or contract, not the client's request."""
+
+
+def _log_stream() -> TextIO:
+    # The local run keeps its terminal for people; in the cloud standard output is CloudWatch.
+    path = os.environ.get("TURNPIKE_LOG_FILE")
+    return Path(path).open("a", buffering=1, encoding="utf-8") if path else sys.stdout
+
+
+logger = Logger(
+    service=os.environ.get("POWERTOOLS_SERVICE_NAME", "turnpike"),
+    stream=_log_stream(),
+    log_uncaught_exceptions=False,
+    utc=True,
+)
+metrics = Metrics(namespace=NAMESPACE, service=os.environ.get("POWERTOOLS_SERVICE_NAME", "turnpike"))
+
+__all__ = ["MetricUnit", "count", "log_failure", "logger", "metrics"]
+
+
+def log_failure(message: str, error: BaseException, **facts: object) -> None:
+    """Log an unexpected error by its type and place.
+
+    Neither its text nor its traceback is logged: both can quote a prompt, a header or a secret.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
+    logger.error(message, extra={"error": type(error).__qualname__, "place": place, **facts})
+
+
+def count(name: str, value: float, unit: MetricUnit) -> None:
+    """Emit one metric by itself, where no handler collects and flushes them."""
+    with single_metric(name=name, unit=unit, value=value, namespace=NAMESPACE):
+        pass
