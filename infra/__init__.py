@@ -1,0 +1,1 @@
+"""Where the functions run: the CDK app, and this machine."""

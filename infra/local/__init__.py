@@ -1,0 +1,1 @@
+"""Everything that `make run` starts on this machine."""

@@ -1,0 +1,212 @@
+"""A model provider on loopback that needs no account and has no model: OpenAI's wire format over real HTTP.
+
+`python -m infra.local.demo_provider --port 9000` runs it alone; `Behaviour` lists what a model id can ask.
+"""
+
+import argparse
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+import uvicorn
+
+from infra.local.demo_answer import Answer, build_answer
+from infra.local.demo_behaviour import MODEL, Behaviour, parse_behaviour
+from infra.local.demo_wire import DONE, present_chunks, present_completion, present_error, present_models
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_JSON = (b"content-type", b"application/json")
+_EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+_HTML = (b"content-type", b"text/html")
+_JUNK = b"<html><body>This is not JSON.</body></html>"
+_FAILURE = "The demo provider was told to fail."
+
+
+@dataclass(slots=True)
+class DemoProvider:
+    """The ASGI app. Requests must bear `api_key`; the counts are at `/stats`, which asks for no key."""
+
+    api_key: str
+    requests: Counter[str] = field(default_factory=Counter)
+    """Chat requests by upstream model id, failed ones included."""
+    hang_ups: Counter[str] = field(default_factory=Counter)
+    """Of these, the ones whose client left before the answer was complete."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        match scope["method"], scope["path"]:
+            case "GET", "/stats":
+                stats = {"requests": self.requests, "hang_ups": self.hang_ups}
+                await _respond(send, 200, orjson.dumps(stats))
+            case _ if not self._is_authorized(scope):
+                await _respond(send, 401, present_error(401, "Incorrect API key provided."))
+            case "GET", "/v1/models":
+                await _respond(send, 200, present_models([MODEL]))
+            case "POST", "/v1/chat/completions":
+                await self._chat(await _read(receive), receive, send)
+            case _:
+                await _respond(send, 404, present_error(404, "There is no such path."))
+
+    def _is_authorized(self, scope: Scope) -> bool:
+        expected = f"Bearer {self.api_key}".encode()
+        return any(name == b"authorization" and value == expected for name, value in scope["headers"])
+
+    async def _chat(self, raw: bytes, receive: Receive, send: Send) -> None:
+        try:
+            body = orjson.loads(raw)
+            model, _ = body["model"], body["messages"][-1]["role"]
+        except (ValueError, LookupError, TypeError):
+            await _respond(send, 400, present_error(400, "`model` and a list of `messages` are required."))
+            return
+        behaviour = parse_behaviour(str(model))
+        if behaviour is None:
+            await _respond(send, 404, present_error(404, f"The model `{model}` does not exist."))
+            return
+        self.requests[model] += 1
+        exchange = _Exchange(body, model, f"chatcmpl-demo-{self.requests.total()}", receive, send)
+        if behaviour.flaky and self.requests[model] % behaviour.flaky == 0:
+            behaviour = replace(behaviour, status=503)
+        if not await exchange.behave(behaviour):
+            self.hang_ups[model] += 1
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One chat request being answered."""
+
+    body: Any
+    model: str
+    answer_id: str
+    receive: Receive
+    send: Send
+    hang_up: asyncio.Future[Any] | None = None
+
+    async def behave(self, behaviour: Behaviour) -> bool:
+        """Whether the client was there to the end."""
+        if not await self._pause(behaviour.ttft_ms):
+            return False
+        if behaviour.hang:
+            await self.receive()
+            return False
+        if behaviour.status != 200:
+            await self._fail(behaviour.status, behaviour.retry_after)
+            return True
+        if behaviour.junk:
+            await _respond(self.send, 200, _JUNK, _HTML)
+            return True
+        answer = build_answer(
+            self.body,
+            reasoning=bool(behaviour.reasoning),
+            chunks=None if behaviour.chunks < 0 else behaviour.chunks,
+            empty=bool(behaviour.empty),
+        )
+        if behaviour.finish:
+            answer = replace(answer, finish_reason=behaviour.finish)
+        return await (self._stream if self.body.get("stream") else self._complete)(answer, behaviour)
+
+    async def _complete(self, answer: Answer, behaviour: Behaviour) -> bool:
+        if not await self._pause(behaviour.chunk_ms * answer.completion_tokens):
+            return False
+        if behaviour.error_after >= 0:
+            await self._fail(500, behaviour.retry_after)
+            return True
+        payload = present_completion(answer, self.answer_id, self.model, usage=not behaviour.no_usage)
+        if behaviour.cut_after >= 0:
+            await _start(self.send, 200, _JSON, (b"content-length", b"%d" % len(payload)))
+            await _write(self.send, payload[: len(payload) // 2])
+            # Leaving a response unfinished makes the server close its connection.
+            return True
+        await _respond(self.send, 200, payload)
+        return True
+
+    async def _stream(self, answer: Answer, behaviour: Behaviour) -> bool:
+        wanted = bool((self.body.get("stream_options") or {}).get("include_usage")) and not behaviour.no_usage
+        chunks: Iterable[bytes] = present_chunks(answer, self.answer_id, self.model, usage=wanted)
+        stop_after = max(behaviour.error_after, behaviour.cut_after)
+        if stop_after >= 0:
+            # The first chunk has only the role, which nobody counts.
+            chunks = list(chunks)[: stop_after + 1]
+        await _start(self.send, 200, _EVENTS)
+        if not await self._write_all(chunks, behaviour):
+            return False
+        if behaviour.cut_after >= 0:
+            return True
+        failure = b"data: " + present_error(500, _FAILURE) + b"\n\n"
+        await _write(self.send, failure if behaviour.error_after >= 0 else DONE, more=False)
+        return True
+
+    async def _write_all(self, chunks: Iterable[bytes], behaviour: Behaviour) -> bool:
+        if behaviour.together:
+            await _write(self.send, b"".join(chunks))
+            return True
+        if not behaviour.chunk_ms:
+            for chunk in chunks:
+                await _write(self.send, chunk)
+            return True
+        # By a timetable rather than by pauses, so that the work between two chunks does not add up.
+        due_s = time.monotonic()
+        for chunk in chunks:
+            if not await self._pause((due_s - time.monotonic()) * 1000):
+                return False
+            await _write(self.send, chunk)
+            due_s += behaviour.chunk_ms / 1000
+        return True
+
+    async def _pause(self, pause_ms: float) -> bool:
+        """Wait so long, or until the client hangs up; whether it is still there."""
+        if pause_ms <= 0:
+            return True
+        if self.hang_up is None:
+            # Once the body is read, the next message can only be the disconnect.
+            self.hang_up = asyncio.ensure_future(self.receive())
+        await asyncio.wait((self.hang_up,), timeout=pause_ms / 1000)
+        return not self.hang_up.done()
+
+    async def _fail(self, status: int, retry_after_s: int) -> None:
+        headers = [(b"retry-after", b"%d" % retry_after_s)] if retry_after_s >= 0 else []
+        await _respond(self.send, status, present_error(status, _FAILURE), _JSON, *headers)
+
+
+async def _read(receive: Receive) -> bytes:
+    parts = []
+    more = True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+async def _respond(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    await _start(send, status, *(headers or (_JSON,)), (b"content-length", b"%d" % len(body)))
+    await _write(send, body, more=False)
+
+
+async def _start(send: Send, status: int, *headers: tuple[bytes, bytes]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+
+async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--api-key", default=os.environ.get("DEMO_API_KEY", "demo"))
+    arguments = parser.parse_args()
+    app = DemoProvider(arguments.api_key)
+    uvicorn.run(app, port=arguments.port, lifespan="off", access_log=False, log_level="critical")
+
+
+if __name__ == "__main__":
+    main()

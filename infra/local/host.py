@@ -1,0 +1,181 @@
+"""`make run`: the embedded AWS, the demo provider and every function, composed into one server on loopback."""
+
+import importlib
+import logging
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from socket import socket
+from types import FrameType
+
+from infra.local.console import announce, complain, say
+from infra.local.demo_provider import DemoProvider
+from infra.local.dispatch import Dispatch
+from infra.local.emulator import ROOT, EmulatorError, emulator
+from infra.local.env_file import DEFAULT_PORT, env_files
+from infra.local.invoke import load_function
+from infra.local.poller import poll_usage
+from infra.local.provision import provision
+from infra.local.schedule import run_upkeep
+from infra.local.seed import CREDIT_USD, seed
+from infra.local.serving import HOST, listen, port_of, serving
+from infra.routes import BASE_PATHS, ROUTES
+from turnpike.settings import Settings
+
+STATE = ROOT / ".local"
+_STAGE = "local"
+_FAILED, _PORT_TAKEN = 1, 2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Stop(BaseException):
+    """A signal asked us to end. Not an Exception, so that nothing on the way takes it for its own."""
+
+
+def main() -> int:
+    """Run until stopped; the exit code is 0 for a clean stop, 2 when the port cannot be had."""
+    wanted = os.environ.get("PORT") or str(DEFAULT_PORT)
+    try:
+        sock = listen(int(wanted))
+    except (ValueError, OverflowError):
+        complain(f"PORT={wanted} is not a port number.")
+        return _PORT_TAKEN
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        complain(f"Port {wanted} cannot be used: {reason}. Choose another one: make run PORT=<number>")
+        return _PORT_TAKEN
+    for number in _SIGNALS:
+        # What nohup told us to ignore stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _on_signal)
+    try:
+        run(sock)
+    except EmulatorError as error:
+        complain(str(error))
+        return _FAILED
+    except _Stop:
+        say("stopped")
+        return 0
+    complain("The server ended by itself; its log may say why.")
+    return _FAILED
+
+
+def run(sock: socket) -> None:
+    """Start everything, serve on `sock`, and end everything on the way out."""
+    port, started_s = port_of(sock), time.monotonic()
+    state = STATE / str(port)
+    _prepare_logs(state)
+    with ExitStack() as stack:
+        stack.callback(sock.close)
+        aws = stack.enter_context(emulator(state / "emulator.log"))
+        _set_aws(aws.environ())
+        say("AWS", f"emulated at {aws.endpoint_url}")
+        resources = provision(_STAGE)
+        say(
+            "storage",
+            f"{', '.join(resources.tables.values())}; {resources.usage_queue_url.rpartition('/')[2]}",
+        )
+        demo_url = stack.enter_context(_demo_provider())
+        say("provider", f"Demo at {demo_url}")
+        settings = Settings(
+            ledger_table=resources.tables["ledger"],
+            keys_table=resources.tables["keys"],
+            usage_queue_url=resources.usage_queue_url,
+            stage=_STAGE,
+            catalog_overrides=str(Path(__file__).with_name("demo_catalog.toml")),
+            public_url=f"http://{HOST}:{port}",
+            log_file=str(state / "server.log"),
+        )
+        _set_settings(settings)
+        seeded = seed()
+        say("account", f"{seeded.account_id}, with ${CREDIT_USD}")
+        ended = _start_functions(stack, settings, sock)
+        base_url = settings.public_url + BASE_PATHS[0]
+        variables = {
+            "OPENROUTER_BASE_URL": base_url,
+            "OPENROUTER_API_KEY": seeded.api_key,
+            "OPENROUTER_MANAGEMENT_KEY": seeded.management_key,
+        }
+        env_path = stack.enter_context(env_files(STATE, port, variables))
+        announce(base_url, seeded, env_path, state, time.monotonic() - started_s)
+        ended.wait()
+
+
+def _start_functions(stack: ExitStack, settings: Settings, sock: socket) -> threading.Event:
+    """Serve the HTTP functions and run the others; the event is set when the server ends."""
+    # By name and only now: what these modules import reads the environment.
+    apps = {name: importlib.import_module(f"turnpike.bootstrap.{name}").app() for name in ROUTES}
+    metering, upkeep = load_function("metering", _STAGE), load_function("upkeep", _STAGE)
+    stack.enter_context(_thread("metering", partial(poll_usage, settings.usage_queue_url, metering)))
+    stack.enter_context(_thread("upkeep", partial(run_upkeep, _STAGE, upkeep)))
+    ended = threading.Event()
+    stack.enter_context(serving(Dispatch(apps), sock, ended=ended))
+    say("functions", ", ".join([*apps, "metering", "upkeep"]))
+    return ended
+
+
+@contextmanager
+def _thread(name: str, work: Callable[[threading.Event], None]) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), name=name)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def _demo_provider() -> Iterator[str]:
+    """Serve it under both its provider slugs, with a key of this run; gives its address."""
+    sock, api_key = listen(), secrets.token_urlsafe(16)
+    url = f"http://{HOST}:{port_of(sock)}/v1"
+    for slug in ("DEMO", "DEMO_BROKEN"):
+        os.environ |= {f"{slug}_API_KEY": api_key, f"{slug}_BASE_URL": url}
+    with serving(DemoProvider(api_key), sock):
+        yield url
+
+
+def _set_aws(variables: Mapping[str, str]) -> None:
+    """Leave nothing of the user's own AWS account in the environment: no profile, token or endpoint."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= variables
+    # Neither the emulator nor the demo provider is to be reached through the user's proxy.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), HOST)))
+
+
+def _set_settings(settings: Settings) -> None:
+    """What this run does not decide keeps the value that the caller's environment has for it."""
+    defaults = Settings(ledger_table="", keys_table="", usage_queue_url="").environ()
+    for name, value in settings.environ().items():
+        if value != defaults[name]:
+            os.environ[name] = value
+        else:
+            os.environ.setdefault(name, value)
+    # Powertools prints metrics to standard output, for CloudWatch to read.
+    os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
+
+
+def _prepare_logs(state: Path) -> None:
+    state.mkdir(parents=True, exist_ok=True)
+    log = state / "server.log"
+    log.write_bytes(b"")
+    logging.basicConfig(
+        filename=log, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    # Once: a second Ctrl-C must not cut short the cleaning up, which takes a few seconds at most.
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise _Stop

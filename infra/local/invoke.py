@@ -1,0 +1,46 @@
+"""Calls a function's handler as Lambda would: one invocation at a time, with an event and a context."""
+
+import importlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalContext:
+    """What handlers use of Lambda's context."""
+
+    function_name: str
+    memory_limit_in_mb: int = 512
+    function_version: str = "$LATEST"
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    deadline_s: float = field(default_factory=lambda: time.monotonic() + _TIMEOUT_S)
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self.deadline_s - time.monotonic()) * 1000))
+
+
+_one_at_a_time = threading.Lock()
+"""In the cloud an environment runs one invocation at a time, and the loggers and metrics count on it."""
+
+
+def load_function(name: str, stage: str) -> Callable[[Mapping[str, Any]], Any]:
+    """The function's handler, to be called with an event. Importing it reads the environment."""
+    handler = importlib.import_module(f"functions.{name}.handler").handler
+
+    def invoke(event: Mapping[str, Any]) -> Any:
+        with _one_at_a_time:
+            return handler(event, LocalContext(f"turnpike-{stage}-{name}"))
+
+    return invoke

@@ -1,0 +1,14 @@
+"""Which function owns which path: read by the CDK app and by the local run alike."""
+
+from collections.abc import Mapping
+
+BASE_PATHS = ("/api/v1", "/v1")
+"""OpenRouter's, and the one that OpenAI's clients append by themselves; every path lives below both."""
+
+ROUTES: Mapping[str, tuple[str, ...]] = {
+    "completions": ("/chat/completions",),
+    "catalog": ("/models", "/model", "/providers", "/endpoints", "/embeddings/models"),
+    "keys": ("/key", "/keys"),
+    "billing": ("/credits", "/generation", "/activity"),
+}
+"""By function: its paths, each with everything below it."""
