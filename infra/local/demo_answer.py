@@ -48,9 +48,7 @@ class Answer:
         return len(self.reasoning) + len(self.content) + sum(len(call.fragments) for call in self.tool_calls)
 
 
-def build_answer(
-    body: Body, *, reasoning: bool = False, chunks: int | None = None, empty: bool = False
-) -> Answer:
+def build_answer(body: Body, *, reasoning: bool = False, chunks: int | None = None, empty: bool = False) -> Answer:
     """Answer a request. `chunks` is the number of words; `empty` leaves out everything, even the finish reason."""
     messages: Sequence[Body] = body["messages"]
     texts = [_text(message.get("content")) for message in messages]
@@ -114,8 +112,7 @@ def _tool_calls(body: Body, said: str) -> tuple[ToolCall, ...]:
     if body.get("parallel_tool_calls") is False:
         named = named[:1]
     return tuple(
-        ToolCall(f"call_demo_{index}", tool["name"], _arguments(tool, said))
-        for index, tool in enumerate(named)
+        ToolCall(f"call_demo_{index}", tool["name"], _arguments(tool, said)) for index, tool in enumerate(named)
     )
 
 

@@ -29,10 +29,7 @@ class Dispatch:
 
     def __init__(self, apps: Mapping[str, App]) -> None:
         self._apps = {
-            base + path: apps[function]
-            for function, paths in ROUTES.items()
-            for path in paths
-            for base in BASE_PATHS
+            base + path: apps[function] for function, paths in ROUTES.items() for path in paths for base in BASE_PATHS
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""`make run`: the embedded AWS, the demo provider and every function, composed into one server on loopback."""
+"""`make run`: the embedded AWS, the demo provider and every function, composed into one local server."""
 
 import importlib
 import logging
@@ -169,9 +169,7 @@ def _prepare_logs(state: Path) -> None:
     state.mkdir(parents=True, exist_ok=True)
     log = state / "server.log"
     log.write_bytes(b"")
-    logging.basicConfig(
-        filename=log, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:

@@ -24,9 +24,7 @@ _logger = logging.getLogger(__name__)
 def poll_usage(queue_url: str, invoke: Callable[[Mapping[str, Any]], Any], stop: threading.Event) -> None:
     """Deliver messages until `stop` is set. What fails stays in the queue and comes again later."""
     client = boto3.client("sqs")
-    arn = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"][
-        "QueueArn"
-    ]
+    arn = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     while not stop.is_set():
         try:
             _poll_once(client, queue_url, arn, invoke)
@@ -35,9 +33,7 @@ def poll_usage(queue_url: str, invoke: Callable[[Mapping[str, Any]], Any], stop:
             stop.wait(_WAIT_S)
 
 
-def _poll_once(
-    client: "SQSClient", queue_url: str, arn: str, invoke: Callable[[Mapping[str, Any]], Any]
-) -> None:
+def _poll_once(client: "SQSClient", queue_url: str, arn: str, invoke: Callable[[Mapping[str, Any]], Any]) -> None:
     answer = client.receive_message(
         QueueUrl=queue_url,
         MaxNumberOfMessages=_BATCH,
@@ -63,8 +59,7 @@ def _failed_ids(result: Any) -> set[str]:
 
 def _delete(client: "SQSClient", queue_url: str, messages: Iterable["MessageTypeDef"]) -> None:
     entries = [
-        {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
-        for number, message in enumerate(messages)
+        {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]} for number, message in enumerate(messages)
     ]
     if entries:
         client.delete_message_batch(QueueUrl=queue_url, Entries=entries)  # type: ignore[arg-type]
@@ -81,8 +76,7 @@ def _record(message: "MessageTypeDef", arn: str) -> Mapping[str, Any]:
             name: {"dataType": value["DataType"], "stringValue": value.get("StringValue")}
             for name, value in message.get("MessageAttributes", {}).items()
         },
-        "md5OfBody": message.get("MD5OfBody")
-        or hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
+        "md5OfBody": message.get("MD5OfBody") or hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
         "eventSource": "aws:sqs",
         "eventSourceARN": arn,
         "awsRegion": REGION,

@@ -49,9 +49,7 @@ def create_table(client: "DynamoDBClient", table: Table, name: str) -> str:
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": each.name, "AttributeType": each.type} for each in attributes.values()
-        ],
+        AttributeDefinitions=[{"AttributeName": each.name, "AttributeType": each.type} for each in attributes.values()],
         KeySchema=_key_schema(table.partition_key, table.sort_key),
         # DynamoDB refuses an empty list.
         **({"GlobalSecondaryIndexes": indexes} if indexes else {}),  # type: ignore[arg-type]

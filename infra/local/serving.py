@@ -24,9 +24,7 @@ def port_of(sock: socket.socket) -> int:
 
 
 @contextmanager
-def serving(
-    app: Callable[..., Any], sock: socket.socket, *, ended: threading.Event | None = None
-) -> Iterator[None]:
+def serving(app: Callable[..., Any], sock: socket.socket, *, ended: threading.Event | None = None) -> Iterator[None]:
     """Serve `app` on `sock`; on leaving, let open requests end and close it.
 
     `ended` is set when the server stops, also by a failure of its own.

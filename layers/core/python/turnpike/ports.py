@@ -25,7 +25,7 @@ class Ledger(Protocol):
     def extend(self, hold: Hold, by: NanoUsd, now_s: int) -> Hold:
         """Add to a pending hold, which must be as last seen; returns it with its new amount.
 
-        Raises InsufficientCredit, KeyLimitExceeded, HoldNotFound, HoldMismatch, HoldResolved, TemporarilyBusy.
+        Raises as `hold`, and HoldNotFound.
         """
 
     def capture(
@@ -36,20 +36,19 @@ class Ledger(Protocol):
         The stored record's cost is what was charged. Raises HoldNotFound, HoldResolved, TemporarilyBusy.
         """
 
-    def void(
-        self, account_id: AccountId, hold_id: GenerationId, now_s: int, record: Generation | None
-    ) -> Resolution:
+    def void(self, account_id: AccountId, hold_id: GenerationId, now_s: int, record: Generation | None) -> Resolution:
         """Return the whole hold, charge nothing. Raises as `capture`."""
 
     def expire(self, account_id: AccountId, hold_id: GenerationId, now_s: int) -> Resolution:
         """Return a hold that is past its time. Raises as `capture`; HoldMismatch if it is not past it."""
 
-    def top_up(
-        self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int
-    ) -> bool:
+    def record(self, record: Generation) -> None:
+        """Store a generation whose hold is gone; the first record of an id stays. Raises TemporarilyBusy."""
+
+    def top_up(self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> bool:
         """Add credit once per reference; False when that reference was used before.
 
-        Raises HoldMismatch when it was used with another amount.
+        Raises ReferenceReused when it was used with another amount, and TemporarilyBusy.
         """
 
     def find_hold(self, account_id: AccountId, hold_id: GenerationId) -> Hold | None: ...
@@ -57,7 +56,8 @@ class Ledger(Protocol):
     def get_balance(self, account_id: AccountId) -> Balance:
         """Zero for an account that never had any credit."""
 
-    def list_entries(self, account_id: AccountId) -> Iterator[LedgerEntry]: ...
+    def list_entries(self, account_id: AccountId) -> Iterator[LedgerEntry]:
+        """Every entry once, in no promised order."""
 
     def list_expired_holds(self, now_s: int) -> Iterator[Hold]:
         """Pending holds past their time, of every account."""

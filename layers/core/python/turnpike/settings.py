@@ -1,6 +1,6 @@
 """The environment contract: infra writes it, bootstrap reads it, and neither spells a name twice."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 _PREFIX = "TURNPIKE_"
@@ -17,7 +17,7 @@ class Settings:
     catalog_overrides: str = ""
     """Path of a further catalog file, read after the packaged ones; empty for none."""
     public_url: str = ""
-    """Where the API is reached from outside, for links in answers; empty leaves them relative."""
+    """Where the API is reached from outside, without `/api/v1`, for links in answers; empty leaves them relative."""
     log_file: str = ""
     """Where logs go instead of standard output; used by the local run."""
     keepalive_s: float = 10.0
@@ -36,7 +36,7 @@ class Settings:
         for field in fields(cls):
             name = _PREFIX + field.name.upper()
             if name in environ:
-                values[field.name] = _KINDS[str(field.type)](environ[name])
+                values[field.name] = _KINDS[field.type](environ[name])
             elif field.name in _REQUIRED:
                 raise KeyError(f"{name} is not set; the deployment sets it, and so does `make run`")
         return cls(**values)  # type: ignore[arg-type]  # built field by field from the declarations above
@@ -46,5 +46,5 @@ class Settings:
         return {_PREFIX + field.name.upper(): str(getattr(self, field.name)) for field in fields(self)}
 
 
-_KINDS = {kind.__name__: kind for kind in (str, int, float)}
+_KINDS: Mapping[object, Callable[[str], object]] = {str: str, int: int, float: float}
 _REQUIRED = {"ledger_table", "keys_table", "usage_queue_url"}

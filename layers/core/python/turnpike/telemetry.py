@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TextIO
 
@@ -34,6 +35,8 @@ logger = Logger(
     utc=True,
 )
 metrics = Metrics(namespace=NAMESPACE, service=os.environ.get("POWERTOOLS_SERVICE_NAME", "turnpike"))
+# An invocation that had nothing to count is the rule in most functions, and no cause for a line in the log.
+warnings.filterwarnings("ignore", "No application metrics to publish")
 
 __all__ = ["MetricUnit", "count", "log_failure", "logger", "metrics"]
 

@@ -48,7 +48,7 @@ class Edge:
         scope["app"] = self  # Makes the router raise for 404 and 405 instead of answering in plain text.
         try:
             await self._router(scope, receive, watch)
-        except Exception as error:  # noqa: BLE001  # the last stop before the host, which would log a traceback
+        except Exception as error:  # the last stop before the host, which would log a traceback
             failure = _translate(error)
             if started:
                 # The status is gone; ending the body here is all that is left, and hosts cut the connection.

@@ -3,15 +3,18 @@
 import os
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import botocore.session
 from botocore.config import Config
 
 from turnpike.api.auth import Guard
+from turnpike.domain.catalog import Catalog
 from turnpike.services.authenticate import Authenticate
 from turnpike.settings import Settings
 from turnpike.storage.api_keys import DynamoApiKeys
+from turnpike.storage.catalog_files import PACKAGED, load_catalog, provider_keys
 from turnpike.storage.generations import DynamoGenerations
 from turnpike.storage.ledger import DynamoLedger
 
@@ -57,6 +60,15 @@ class Resources:
     @cached_property
     def api_keys(self) -> DynamoApiKeys:
         return DynamoApiKeys(self.dynamodb, self.settings.keys_table)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        overrides = self.settings.catalog_overrides
+        return load_catalog([PACKAGED, *([Path(overrides)] if overrides else [])], self.environ)
+
+    @cached_property
+    def provider_keys(self) -> Mapping[str, str]:
+        return provider_keys(self.environ, self.catalog.providers)
 
     @cached_property
     def guard(self) -> Guard:

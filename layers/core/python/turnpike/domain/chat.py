@@ -95,12 +95,7 @@ class Delta:
     def has_content(self) -> bool:
         """Whether a client would see something of it: after the first such delta there is no fallback."""
         return bool(
-            self.content
-            or self.reasoning
-            or self.tool_calls
-            or self.reasoning_details
-            or self.refusal
-            or self.extra
+            self.content or self.reasoning or self.tool_calls or self.reasoning_details or self.refusal or self.extra
         )
 
 

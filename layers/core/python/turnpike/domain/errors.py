@@ -17,10 +17,11 @@
       ServiceError                nobody could answer
         AttemptsFailed            the last attempt's status, as the client may see it
         TemporarilyBusy           503 provider_overloaded     our own storage throttles; try again
-      LedgerError                 misuse of a hold; a bug or a redelivery, never a client's fault
+      LedgerError                 misuse of the ledger; a bug or a redelivery, never a client's fault
         HoldNotFound
-        HoldMismatch              the same id with another account or amount
+        HoldMismatch              the same id with another amount, or not as it was seen
         HoldResolved              it was captured, voided or expired before
+        ReferenceReused           one payment's reference came with two amounts
 
 `status` is the HTTP status, `error_type` OpenRouter's stable name (reference 1.4).
 """
@@ -250,7 +251,7 @@ class TemporarilyBusy(ServiceError):
 
 
 class LedgerError(TurnpikeError):
-    """Misuse of a hold: a bug or a redelivery, never a client's fault."""
+    """Misuse of the ledger: a bug or a redelivery, never a client's fault."""
 
 
 class HoldNotFound(LedgerError):
@@ -261,10 +262,13 @@ class HoldMismatch(LedgerError):
     pass
 
 
+class ReferenceReused(LedgerError):
+    pass
+
+
 class HoldResolved(LedgerError):
     """`state` says how: captured, voided or expired."""
 
     def __init__(self, hold_id: str, state: str) -> None:
         super().__init__(f"hold {hold_id} is {state}")
         self.state = state
-

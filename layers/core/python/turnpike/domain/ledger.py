@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from turnpike.domain.errors import HoldMismatch, HoldNotFound, HoldResolved
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
 from turnpike.domain.money import ZERO, NanoUsd
 
@@ -81,14 +82,58 @@ class Resolution:
     entries: tuple[LedgerEntry, ...]
 
 
+def top_up_entry(account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> LedgerEntry:
+    if amount <= 0:
+        raise ValueError(f"a top-up adds credit: {amount}")
+    return LedgerEntry(f"top_up#{reference}", account_id, "top_up", amount, ZERO, reference, now_s)
+
+
 def hold_entry(hold: Hold) -> LedgerEntry:
+    if hold.amount < 0:
+        raise ValueError(f"a hold cannot be negative: {hold.amount}")
     return _entry(hold, "hold", NanoUsd(-hold.amount), hold.amount, hold.created_at_s)
 
 
 def extend_entry(hold: Hold, by: NanoUsd, now_s: int) -> LedgerEntry:
     """`hold` is as it was before; its amount makes the entry's id unique among the hold's extensions."""
+    if by <= 0:
+        raise ValueError(f"an extension adds to a hold: {by}")
     entry = _entry(hold, "hold", NanoUsd(-by), by, now_s)
     return replace(entry, entry_id=f"{hold.hold_id}#hold#{hold.amount}")
+
+
+def check_repeated(hold: Hold, earlier: Hold) -> None:
+    """Whether `earlier`, which has the id that `hold` asks for, is the same hold, as it was made.
+
+    Raises HoldResolved, or HoldMismatch when it is another one.
+    """
+    if earlier.state != "pending":
+        raise HoldResolved(hold.hold_id, earlier.state)
+    if (earlier.amount, earlier.key_hash, earlier.key_limit) != (hold.amount, hold.key_hash, hold.key_limit):
+        raise HoldMismatch(f"hold {hold.hold_id} was made before, and differently")
+
+
+def check_extended(extended: Hold, by: NanoUsd, *, now: Hold | None, entry: LedgerEntry | None) -> None:
+    """Whether a hold that is not as it was seen is so because of the very same extension.
+
+    `now` is the hold as it is, `entry` the one that stands where the extension's would.
+    Raises HoldNotFound, HoldResolved or HoldMismatch if not.
+    """
+    if now is None:
+        raise HoldNotFound(f"there is no hold {extended.hold_id}")
+    if now.state != "pending":
+        raise HoldResolved(now.hold_id, now.state)
+    if now.amount != extended.amount or entry is None or entry.held_delta != by:
+        raise HoldMismatch(f"hold {now.hold_id} changed since it was seen")
+
+
+def check_pending(hold: Hold | None, hold_id: GenerationId) -> Hold:
+    """A hold that can be resolved. Raises HoldNotFound or HoldResolved."""
+    if hold is None:
+        raise HoldNotFound(f"there is no hold {hold_id}")
+    if hold.state != "pending":
+        raise HoldResolved(hold_id, hold.state)
+    return hold
 
 
 def capture(hold: Hold, cost: NanoUsd, *, available: NanoUsd, now_s: int) -> Resolution:
@@ -104,10 +149,18 @@ def capture(hold: Hold, cost: NanoUsd, *, available: NanoUsd, now_s: int) -> Res
     return Resolution("captured", charged, NanoUsd(cost - charged), tuple(entries))
 
 
-def release(hold: Hold, state: Literal["voided", "expired"], now_s: int) -> Resolution:
+def void(hold: Hold, now_s: int) -> Resolution:
     """Return the whole hold."""
-    kind: EntryKind = "void" if state == "voided" else "expire"
-    return Resolution(state, ZERO, ZERO, (_entry(hold, kind, hold.amount, NanoUsd(-hold.amount), now_s),))
+    entry = _entry(hold, "void", hold.amount, NanoUsd(-hold.amount), now_s)
+    return Resolution("voided", ZERO, ZERO, (entry,))
+
+
+def expire(hold: Hold, now_s: int) -> Resolution:
+    """Return the whole hold. Raises HoldMismatch while it has time left."""
+    if hold.expires_at_s > now_s:
+        raise HoldMismatch(f"hold {hold.hold_id} has {hold.expires_at_s - now_s} s left")
+    entry = _entry(hold, "expire", hold.amount, NanoUsd(-hold.amount), now_s)
+    return Resolution("expired", ZERO, ZERO, (entry,))
 
 
 def balance_of(entries: Iterable[LedgerEntry]) -> Balance:

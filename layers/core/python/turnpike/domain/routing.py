@@ -46,9 +46,7 @@ def _filter(
     return kept
 
 
-def _conditions(
-    request: ChatRequest, prompt_tokens: int
-) -> list[tuple[str, Callable[[Endpoint], bool]]]:
+def _conditions(request: ChatRequest, prompt_tokens: int) -> list[tuple[str, Callable[[Endpoint], bool]]]:
     """(what `excluded_by` calls it, whether an endpoint passes); only those that the request makes."""
     preferences = request.provider
     conditions: list[tuple[str, Callable[[Endpoint], bool]]] = []

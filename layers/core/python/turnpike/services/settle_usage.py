@@ -51,5 +51,3 @@ class SettleUsage:
 
     def _void(self, generation: Generation, now_s: int) -> Resolution:
         return self.ledger.void(generation.account_id, generation.id, now_s, generation)
-
-

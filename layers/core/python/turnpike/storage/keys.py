@@ -1,13 +1,13 @@
 """Every partition and sort key, spelled once.
 
-    ledger   ACCOUNT#<account>   BALANCE
-                                 HOLD#<generation>
-                                 ENTRY#<entry>
-                                 GENERATION#<generation>
-                                 SPEND#<key hash>#total              captured by the key, ever
-                                 SPEND#<key hash>#day#<2026-11-23>   captured by the key on that day
-                                 LIMIT#<key hash>#<window>           captured and held, against the key's limit
-    keys     KEY#<key hash>
+ledger   ACCOUNT#<account>   BALANCE
+                             HOLD#<generation>
+                             ENTRY#<entry>
+                             GENERATION#<generation>
+                             SPEND#<key hash>#total              captured by the key, ever
+                             SPEND#<key hash>#day#<2026-11-23>   captured by the key on that day
+                             LIMIT#<key hash>#<window>           captured and held, against the key's limit
+keys     KEY#<key hash>
 """
 
 import zlib

@@ -101,9 +101,7 @@ class ToolMessage(_Checked):
     tool_call_id: str
 
 
-Message = Annotated[
-    SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")
-]
+Message = Annotated[SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
 
 
 class _Function(_Checked):

@@ -1,0 +1,96 @@
+# The only command surface. A fresh clone needs make, Python 3.11 or newer and, for the CDK, Node.js;
+# every target first sets up what it uses.
+
+PYTHON ?= python3
+PORT ?= 8787
+STAGE ?= prod
+# Further arguments for pytest: make unit ARGS='-k ledger'
+ARGS ?=
+
+BIN := .venv/bin
+ENV := .venv/.stamp
+EMULATOR := .local/emulator/.stamp
+SUITES := unit replay integration infra e2e
+PREFLIGHT := $(PYTHON) infra/local/preflight.py
+PYTEST = $(BIN)/python -m pytest $(ARGS)
+# uv does not read pip's configuration, which may be the only one that knows of a mirror.
+INDEX = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}}
+UV = UV_DEFAULT_INDEX="$(INDEX)" $(BIN)/uv
+COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
+	--custom-compile-command 'make lock'
+
+export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test lint types imports $(SUITES) bench layers synth lock format clean has-node has-port
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: has-port $(ENV) $(EMULATOR) ## Run everything on this machine, at http://127.0.0.1:8787 (PORT=8788 moves it)
+	@PORT=$(PORT) exec $(BIN)/python -m infra.local
+
+test: has-node lint types imports $(EMULATOR) ## Check and test everything
+	@$(PYTEST) $(wildcard $(SUITES:%=tests/%))
+
+lint: $(ENV) ## Check style and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(ENV) ## Check types
+	@$(BIN)/mypy
+
+imports: $(ENV) ## Check that dependencies point one way
+	@$(BIN)/lint-imports --no-logo
+
+unit: $(ENV) ## Test the rules, in memory
+replay: $(ENV) ## Test what is read from recorded provider traffic
+integration: $(ENV) $(EMULATOR) ## Test storage and each function on the emulator
+infra: has-node $(ENV) ## Test the synthesized templates and the layers
+e2e: has-node $(ENV) $(EMULATOR) ## Test what a customer does, with the real SDKs
+$(SUITES):
+	@$(if $(wildcard tests/$@),$(PYTEST) tests/$@,echo "There are no tests/$@.")
+
+bench: $(ENV) $(EMULATOR) ## Measure what the router adds to a direct call
+	@$(BIN)/python -m tests.bench
+
+layers: $(ENV) ## Build the layers into .build/layers (STAGE=local: for this machine, not for Lambda)
+	@$(BIN)/python -m infra.layers $(STAGE)
+
+synth: has-node $(ENV) ## Synthesize the CDK app into .build/cdk.out, offline
+	@STAGE=$(STAGE) $(BIN)/python -m infra.app
+
+lock: $(ENV) ## Write the locks after a change of pyproject.toml (UPGRADE=1: with the newest versions)
+	$(COMPILE) pyproject.toml -o layers/deps/requirements.txt
+	$(COMPILE) pyproject.toml --group dev -c layers/deps/requirements.txt -o tests/requirements.txt
+	$(COMPILE) --group emulator -o infra/local/requirements.txt
+
+format: $(ENV) ## Fix style and format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+clean: ## Remove everything that make has made
+	rm -rf .build .local .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find functions infra layers tests -name __pycache__ -prune -exec rm -rf {} +
+
+has-node:
+	@$(PREFLIGHT) node
+
+has-port:
+	@$(PREFLIGHT) port $(PORT)
+
+# uv is in the lock like the rest: pip checks its hash, and uv theirs.
+$(ENV): tests/requirements.txt
+	@python=$$($(PREFLIGHT) python) && echo "Creating .venv with $$python" && "$$python" -m venv --clear .venv
+	@echo "Fetching uv, which installs everything else"
+	@sed -n '/^uv==/,/[^\\]$$/p' $< | $(BIN)/pip install -qq --require-hashes --no-deps -r /dev/stdin
+	@echo "Installing $< into .venv"
+	@$(UV) pip sync --python $(BIN)/python $<
+	@touch $@
+
+$(EMULATOR): infra/local/requirements.txt | $(ENV)
+	@echo "Installing $< into $(@D), the AWS emulator's own environment"
+	@$(UV) venv -q --clear --python $(BIN)/python $(@D)
+	@$(UV) pip sync --python $(@D)/bin/python $<
+	@touch $@

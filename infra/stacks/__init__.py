@@ -1,0 +1,1 @@
+"""The CDK stacks: what is deployed into an AWS account."""

@@ -1,0 +1,126 @@
+"""Models, endpoints and providers, as OpenRouter's clients read them."""
+
+from decimal import Decimal
+from typing import Any
+
+from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
+from turnpike.domain.pricing import Pricing
+
+
+def present_model(model: Model) -> dict[str, Any]:
+    top = top_endpoint(model)
+    return {
+        "id": model.id,
+        "canonical_slug": model.id,
+        "name": model.name,
+        "created": model.created,
+        "description": model.description,
+        "context_length": model.context_length,
+        "architecture": _present_architecture(model),
+        "pricing": present_pricing(top.pricing),
+        "top_provider": {
+            "context_length": top.context_length,
+            "max_completion_tokens": top.max_completion_tokens,
+            "is_moderated": False,
+        },
+        "per_request_limits": None,
+        "supported_parameters": list(model.supported_parameters),
+        "supported_voices": None,
+        "default_parameters": None,
+        "hugging_face_id": None,
+        "knowledge_cutoff": None,
+        "expiration_date": None,
+        "links": {"details": f"/api/v1/models/{model.id}/endpoints"},
+    }
+
+
+def present_model_endpoints(model: Model, catalog: Catalog) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "name": model.name,
+        "created": model.created,
+        "description": model.description,
+        "architecture": _present_architecture(model),
+        "endpoints": [
+            _present_endpoint(model, endpoint, catalog.get_provider(endpoint.provider)) for endpoint in model.endpoints
+        ],
+    }
+
+
+def present_provider(provider: Provider) -> dict[str, Any]:
+    return {
+        "slug": provider.slug,
+        "name": provider.name,
+        "privacy_policy_url": provider.privacy_policy_url,
+        "terms_of_service_url": provider.terms_of_service_url,
+        "status_page_url": provider.status_page_url,
+        "headquarters": provider.headquarters,
+        "datacenters": None,
+    }
+
+
+def present_pricing(pricing: Pricing) -> dict[str, Any]:
+    optional = {
+        "input_cache_read": pricing.input_cache_read,
+        "input_cache_write": pricing.input_cache_write,
+        "internal_reasoning": pricing.internal_reasoning,
+    }
+    return {
+        "prompt": _present_price(pricing.prompt),
+        "completion": _present_price(pricing.completion),
+        "request": _present_price(pricing.request),
+        **{part: _present_price(price) for part, price in optional.items() if price is not None},
+    }
+
+
+def top_endpoint(model: Model) -> Endpoint:
+    """The one whose figures stand for the model: the cheapest, where most requests go."""
+    return min(model.endpoints, key=lambda endpoint: endpoint.pricing.combined)
+
+
+def _present_price(price: Decimal) -> str:
+    """`0.00000015`, never `1.5E-7`."""
+    text = f"{price:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _present_architecture(model: Model) -> dict[str, Any]:
+    return {
+        "modality": f"{'+'.join(model.input_modalities)}->{'+'.join(model.output_modalities)}",
+        "input_modalities": list(model.input_modalities),
+        "output_modalities": list(model.output_modalities),
+        "tokenizer": model.tokenizer,
+        "instruct_type": None,
+    }
+
+
+def _present_endpoint(model: Model, endpoint: Endpoint, provider: Provider) -> dict[str, Any]:
+    parameters = sorted(endpoint.supported_parameters)
+    takes_tool_choice = "tool_choice" in endpoint.supported_parameters
+    return {
+        "name": f"{provider.name} | {model.id}",
+        "model_id": model.id,
+        "model_name": model.name,
+        "provider_name": provider.name,
+        "tag": endpoint.tag,
+        "quantization": endpoint.quantization,
+        "context_length": endpoint.context_length,
+        "max_completion_tokens": endpoint.max_completion_tokens,
+        "max_prompt_tokens": None,
+        "pricing": present_pricing(endpoint.pricing),
+        "supported_parameters": parameters,
+        "supports_tool_choice": dict.fromkeys(("auto", "none", "required", "function"), takes_tool_choice),
+        # A price for reading and none for writing: the provider caches by itself, and at its own cost.
+        "supports_implicit_caching": endpoint.pricing.input_cache_read is not None
+        and endpoint.pricing.input_cache_write is None,
+        "supports_diarization": False,
+        "native_tools": {},
+        "service_tier": None,
+        "status": 0,
+        # Nothing is measured yet.
+        "latency_last_30m": None,
+        "throughput_last_30m": None,
+        "uptime_last_5m": None,
+        "uptime_last_30m": None,
+        "uptime_last_1d": None,
+    }

@@ -1,0 +1,64 @@
+"""The emulator that integration tests share, and tables of their own for each module."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, cast
+
+import botocore.session
+import pytest
+from botocore.config import Config
+
+from infra.local.emulator import Emulator, emulator
+from infra.local.provision import create_table
+from turnpike.storage.schema import KEYS, LEDGER, Table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+# As many connections as the races have threads.
+_CONFIG = Config(max_pool_connections=64, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """Shared by all: name what you create so that nobody else meets it, and do not reset it."""
+    with emulator(tmp_path_factory.mktemp("emulator") / "emulator.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def dynamodb(aws: Emulator) -> "DynamoDBClient":
+    return cast("DynamoDBClient", _client(aws, "dynamodb"))
+
+
+@pytest.fixture(scope="session")
+def sqs(aws: Emulator) -> "SQSClient":
+    return cast("SQSClient", _client(aws, "sqs"))
+
+
+@pytest.fixture(scope="module")
+def new_table(dynamodb: "DynamoDBClient") -> Callable[[Table], str]:
+    """Creates a table of the schema under a name that nobody else uses, and returns the name."""
+    return lambda table: create_table(dynamodb, table, f"turnpike-test-{secrets.token_hex(4)}-{table.name}")
+
+
+@pytest.fixture(scope="module")
+def ledger_table(new_table: Callable[[Table], str]) -> str:
+    return new_table(LEDGER)
+
+
+@pytest.fixture(scope="module")
+def keys_table(new_table: Callable[[Table], str]) -> str:
+    return new_table(KEYS)
+
+
+def _client(aws: Emulator, service: str) -> object:
+    return botocore.session.get_session().create_client(
+        service,
+        endpoint_url=aws.endpoint_url,
+        region_name=aws.region,
+        aws_access_key_id=aws.access_key_id,
+        aws_secret_access_key=aws.secret_access_key,
+        config=_CONFIG,
+    )

@@ -1,0 +1,198 @@
+"""A small world for tests of the use cases: a catalog, a scripted provider, and an account with credit."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from turnpike.domain.api_keys import ApiKey, KeyRole, Principal, hash_secret, label_of
+from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
+from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta, Usage
+from turnpike.domain.errors import ErrorType, UpstreamError
+from turnpike.domain.ids import AccountId
+from turnpike.domain.money import NanoUsd, parse_usd
+from turnpike.domain.pricing import Pricing
+from turnpike.services.admit import Admit
+from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
+from turnpike.services.report_usage import ReportUsage
+from turnpike.services.settle_usage import SettleUsage
+
+from tests.fakes import InMemoryLedger, InMemoryUsageQueue
+
+ACCOUNT = AccountId("acct-test")
+SECRET = "sk-or-v1-" + "a" * 64
+PROMPT_PRICE = Decimal("0.000001")
+COMPLETION_PRICE = Decimal("0.000002")
+
+Script = Sequence[Delta | Exception | float]
+"""One attempt of a provider: deltas to send, errors to raise or send, seconds to wait."""
+
+
+def endpoint(provider: str = "one", model: str = "acme/chat", **changes: Any) -> Endpoint:
+    values: dict[str, Any] = {
+        "model_id": model,
+        "provider": provider,
+        "upstream_model": "chat",
+        "base_url": f"http://{provider}.test/v1",
+        "pricing": Pricing(PROMPT_PRICE, COMPLETION_PRICE),
+        "context_length": 100_000,
+        "max_completion_tokens": 8_000,
+        "supported_parameters": frozenset({"max_tokens", "temperature", "tools"}),
+    }
+    return Endpoint(**(values | changes))
+
+
+def catalog(*endpoints: Endpoint) -> Catalog:
+    by_model: dict[str, list[Endpoint]] = {}
+    for each in endpoints:
+        by_model.setdefault(each.model_id, []).append(each)
+    models = [
+        Model(
+            slug, slug, 1_767_225_600, "A model", 100_000, ("text",), ("text",), "Other", ("max_tokens",), tuple(served)
+        )
+        for slug, served in by_model.items()
+    ]
+    slugs = {each.provider for each in endpoints}
+    return Catalog(models, [Provider(s, s.title(), "openai_compatible", "http://x.test") for s in sorted(slugs)])
+
+
+_FIFTEEN_TOKENS = Usage(10, 5)
+
+
+def text(*words: str, usage: Usage | None = _FIFTEEN_TOKENS, finish: bool = True) -> list[Delta]:
+    deltas = [Delta(content=word) for word in words]
+    if finish:
+        deltas.append(Delta(finish_reason="stop", native_finish_reason="stop"))
+    if usage:
+        deltas.append(Delta(usage=usage))
+    return deltas
+
+
+def failure(
+    status: int | None = 500, *, retryable: bool = True, error_type: ErrorType = "provider_unavailable"
+) -> UpstreamError:
+    return UpstreamError("one", "It broke", upstream_status=status, error_type=error_type, retryable=retryable)
+
+
+@dataclass
+class ScriptedUpstream:
+    """Plays one script per call of a provider, the last one again and again."""
+
+    scripts: Mapping[str, list[Script]]
+    calls: list[tuple[str, ChatRequest]] = field(default_factory=list)
+    closed: int = 0
+    together: bool = False
+    """Whether a stream's deltas arrive in one batch instead of one by one."""
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a script has come to its first wait."""
+
+    async def complete(self, request: ChatRequest, endpoint: Endpoint) -> Completion:
+        message: dict[str, Any] = {"content": ""}
+        finish, usage = None, None
+        for step in self._next(request, endpoint):
+            delta = await self._play(step)
+            if delta is None:
+                continue
+            if delta.error:
+                raise delta.error
+            message["content"] += delta.content or ""
+            finish, usage = delta.finish_reason or finish, delta.usage or usage
+        return Completion([Choice(0, message, finish, finish)], usage)
+
+    async def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
+        batch: list[Delta] = []
+        try:
+            for step in self._next(request, endpoint):
+                delta = await self._play(step)
+                batch += [delta] if delta else []
+                if batch and not self.together:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+        finally:
+            self.closed += 1
+
+    def _next(self, request: ChatRequest, endpoint: Endpoint) -> Script:
+        self.calls.append((endpoint.provider, request))
+        scripts = self.scripts[endpoint.provider]
+        return scripts.pop(0) if len(scripts) > 1 else scripts[0]
+
+    async def _play(self, step: Delta | Exception | float) -> Delta | None:
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, Delta):
+            return step
+        self.waiting.set()
+        await asyncio.sleep(step)
+        return None
+
+
+class World:
+    """Everything a chat needs, in memory. `settle()` does what metering does."""
+
+    def __init__(
+        self,
+        scripts: Mapping[str, list[Script]],
+        *endpoints: Endpoint,
+        credit_usd: str = "1",
+        allowance_tokens: int = 100,
+    ) -> None:
+        self.ledger = InMemoryLedger()
+        self.queue = InMemoryUsageQueue()
+        self.upstream = ScriptedUpstream(scripts)
+        self.catalog = catalog(*(endpoints or (endpoint(),)))
+        self.unsettled: list[dict[str, Any]] = []
+        self.refusals: list[UpstreamError] = []
+        if credit_usd != "0":
+            self.ledger.top_up(ACCOUNT, parse_usd(credit_usd), reference="start", now_s=0)
+        settle = SettleUsage(self.ledger)
+        self.case = CompleteChat(
+            catalog=lambda: self.catalog,
+            admit=Admit(self.ledger, 1800, allowance_tokens),
+            upstream=self.upstream,
+            report=ReportUsage(self.queue, settle, self.unsettled.append, time.time),
+            on_refusal=self.refusals.append,
+            random=Random(1),
+        )
+
+    async def call(self, request: ChatRequest, *, limit: NanoUsd | None = None, seconds: float = 60) -> ChatCall:
+        now = time.monotonic()
+        return await self.case(principal(limit=limit), request, Origin(now, now + seconds))
+
+    async def stream(self, request: ChatRequest, **options: Any) -> list[Delta]:
+        call = await self.call(request, **options)
+        deltas: list[Delta] = []
+
+        async def emit(batch: Sequence[Delta]) -> None:
+            deltas.extend(batch)
+
+        try:
+            await call.stream(emit)
+        finally:
+            await call.report()
+        return deltas
+
+    async def complete(self, request: ChatRequest, **options: Any) -> Completion:
+        call = await self.call(request, **options)
+        try:
+            return await call.complete()
+        finally:
+            await call.report()
+
+
+def principal(*, role: KeyRole = "inference", limit: NanoUsd | None = None) -> Principal:
+    return Principal(ACCOUNT, ApiKey(hash_secret(SECRET), ACCOUNT, "test", label_of(SECRET), role=role, limit=limit))
+
+
+def request(content: str = "Hello", **changes: Any) -> ChatRequest:
+    values: dict[str, Any] = {
+        "models": ("acme/chat",),
+        "messages": [{"role": "user", "content": content}],
+        "parameters": {},
+        "stream": True,
+    }
+    return ChatRequest(**(values | changes))

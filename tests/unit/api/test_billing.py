@@ -1,0 +1,234 @@
+"""GET /credits, GET /generation and the operator's grants, through the app."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from openrouter import components, operations
+
+from turnpike.api import billing
+from turnpike.api.auth import Guard
+from turnpike.api.edge import Edge
+from turnpike.domain.api_keys import ApiKey, KeyRole, hash_secret, label_of
+from turnpike.domain.chat import Usage
+from turnpike.domain.generation import Attempt, Generation
+from turnpike.domain.ids import AccountId, GenerationId
+from turnpike.domain.ledger import Hold
+from turnpike.domain.money import NanoUsd, parse_usd
+from turnpike.services.authenticate import Authenticate
+from turnpike.services.grant_credit import GrantCredit
+from turnpike.services.read_credits import ReadCredits
+from turnpike.services.read_generation import ReadGeneration
+
+from tests.asgi import AsgiClient
+from tests.fakes import InMemoryApiKeys, InMemoryLedger
+
+NOW = 1_795_500_000
+MINE = AccountId("acct-mine")
+OPERATOR, MANAGEMENT, INFERENCE, FOREIGN = (f"sk-or-v1-{letter * 64}" for letter in "abcd")
+GENERATION = GenerationId("gen-1795500000-abcdefghijklmnopqrst")
+
+pytestmark = pytest.mark.anyio
+
+
+class Office:
+    """The billing app over fakes. Its clock stands still, and `meanwhile` happens when it would sleep."""
+
+    def __init__(self) -> None:
+        self.ledger = InMemoryLedger()
+        self.slept: list[float] = []
+        self.meanwhile: dict[int, Any] = {}
+        api_keys = InMemoryApiKeys(
+            stored_key(OPERATOR, MINE, "operator"),
+            stored_key(MANAGEMENT, MINE, "management"),
+            stored_key(INFERENCE, MINE, "inference"),
+            stored_key(FOREIGN, AccountId("acct-others"), "inference"),
+        )
+        app = Edge(
+            billing.routes(
+                Guard(Authenticate(api_keys, ttl_s=0)),
+                ReadCredits(self.ledger),
+                ReadGeneration(self.ledger.generations, self.ledger, sleep=self.sleep),
+                GrantCredit(self.ledger, now=lambda: NOW),
+            )
+        )
+        self.client = AsgiClient(app, OPERATOR)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.meanwhile.get(len(self.slept), lambda: None)()
+
+    def hold(self) -> None:
+        self.ledger.top_up(MINE, parse_usd("1"), reference="before", now_s=NOW)
+        key_hash = hash_secret(INFERENCE)
+        self.ledger.hold(Hold(GENERATION, MINE, key_hash, parse_usd("0.5"), NOW, NOW + 60))
+
+    def settle(self) -> None:
+        self.ledger.capture(MINE, GENERATION, NanoUsd(1_500_000), NOW, generation())
+
+
+def stored_key(secret: str, account_id: AccountId, role: KeyRole) -> ApiKey:
+    return ApiKey(hash_secret(secret), account_id, role.title(), label_of(secret), role)
+
+
+def generation() -> Generation:
+    return Generation(
+        id=GENERATION,
+        account_id=MINE,
+        key_hash=hash_secret(INFERENCE),
+        created_at_s=NOW,
+        requested_model="acme/chat",
+        model="acme/chat",
+        provider="One",
+        streamed=True,
+        usage=Usage(prompt_tokens=120, completion_tokens=30, cached_tokens=20, reasoning_tokens=10),
+        cost=NanoUsd(1_500_000),
+        upstream_cost=NanoUsd(1_500_000),
+        finish_reason="stop",
+        native_finish_reason="end_turn",
+        latency_ms=150,
+        generation_time_ms=900,
+        upstream_id="chatcmpl-1",
+        attempts=(
+            Attempt("two", "acme/chat", "chat", 503, 40, "provider_unavailable"),
+            Attempt("one", "acme/chat", "chat", 200, 860),
+        ),
+        user="someone",
+        http_referer="https://app.test",
+        user_agent="test/1",
+    )
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+async def test_credits_are_what_came_in_and_what_was_used(office: Office) -> None:
+    office.hold()
+    office.settle()
+
+    response = await office.client.bearing(MANAGEMENT).get("/credits")
+
+    operations.GetCreditsResponse.model_validate(response.json())
+    assert response.json() == {"data": {"total_credits": 1.0, "total_usage": 0.0015}}
+
+
+async def test_inference_keys_cannot_read_credits(office: Office) -> None:
+    assert (await office.client.bearing(INFERENCE).get("/credits")).status_code == 403
+
+
+async def test_a_settled_generation_is_told_in_full(office: Office) -> None:
+    office.hold()
+    office.settle()
+
+    response = await office.client.bearing(INFERENCE).get(f"/generation?id={GENERATION}")
+
+    parsed = components.GenerationResponse.model_validate(response.json()).data
+    assert (parsed.total_cost, parsed.usage, parsed.upstream_inference_cost) == (0.0015,) * 3
+    assert (parsed.native_tokens_prompt, parsed.native_tokens_completion) == (120, 30)
+    assert (parsed.native_tokens_cached, parsed.native_tokens_reasoning) == (20, 10)
+    assert (parsed.provider_name, parsed.finish_reason, parsed.latency) == ("One", "stop", 150)
+    data = response.json()["data"]
+    assert [attempt["status"] for attempt in data["provider_responses"]] == [503, 200]
+    assert data["provider_responses"][1]["id"] == "chatcmpl-1"
+    assert data["created_at"] == "2026-11-24T06:00:00Z"
+    assert office.slept == []
+
+
+async def test_an_open_generation_is_awaited(office: Office) -> None:
+    office.hold()
+    office.meanwhile[3] = office.settle
+
+    response = await office.client.bearing(INFERENCE).get(f"/generation?id={GENERATION}")
+
+    assert response.status_code == 200
+    assert len(office.slept) == 3
+
+
+async def test_a_generation_that_stays_open_is_unknown_after_three_seconds(office: Office) -> None:
+    office.hold()
+
+    response = await office.client.get(f"/generation?id={GENERATION}")
+
+    assert response.status_code == 404
+    assert sum(office.slept) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("generation_id", ["gen-1-unknown", "x" * 3000, "%00", "%F0%9F%92%A9"])
+async def test_an_unknown_generation_is_not_awaited(office: Office, generation_id: str) -> None:
+    response = await office.client.get(f"/generation?id={generation_id}")
+
+    assert response.status_code == 404
+    assert response.json()["error"]["metadata"]["error_type"] == "not_found"
+    assert len(response.text) < 400
+    assert office.slept == []
+
+
+async def test_a_generation_is_its_accounts_own(office: Office) -> None:
+    office.hold()
+    office.settle()
+
+    assert (await office.client.bearing(FOREIGN).get(f"/generation?id={GENERATION}")).status_code == 404
+
+
+async def test_a_generation_needs_an_id(office: Office) -> None:
+    response = await office.client.get("/generation")
+
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == "id: Field required"
+
+
+async def test_a_grant_counts_once(office: Office) -> None:
+    body = {"amount": 2.5, "idempotency_key": "launch", "account_id": "acct-new"}
+
+    first, again = [await office.client.post("/credits/grants", body) for _ in range(2)]
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == {"data": {**body, "total_credits": 2.5, "created": True}}
+    assert again.json() == {"data": {**body, "total_credits": 2.5, "created": False}}
+
+
+async def test_a_grant_goes_to_the_operators_own_account_by_default(office: Office) -> None:
+    response = await office.client.post("/credits/grants", {"amount": 1, "idempotency_key": "mine"})
+
+    assert response.json()["data"]["account_id"] == MINE
+    assert (await office.client.get("/credits")).json()["data"]["total_credits"] == 1
+
+
+async def test_a_grants_key_stands_for_one_amount(office: Office) -> None:
+    await office.client.post("/credits/grants", {"amount": 1, "idempotency_key": "k"})
+
+    response = await office.client.post("/credits/grants", {"amount": 2, "idempotency_key": "k"})
+
+    assert response.status_code == 409
+    assert response.json()["error"]["metadata"]["error_type"] == "precondition_failed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"amount": 0}, "amount"),
+        ({"amount": -1}, "amount"),
+        ({"amount": "1"}, "amount"),
+        ({"amount": 1e-10}, "amount"),
+        ({"amount": 1e12}, "amount"),
+        ({"idempotency_key": ""}, "idempotency_key"),
+        ({"idempotency_key": "a#b"}, "idempotency_key"),
+        ({"idempotency_key": "a\n"}, "idempotency_key"),
+        ({"account_id": "a#b"}, "account_id"),
+        ({"currency": "EUR"}, "currency"),
+    ],
+)
+async def test_a_wrong_grant_is_refused_by_field(office: Office, changes: Mapping[str, Any], field: str) -> None:
+    response = await office.client.post("/credits/grants", {"amount": 1, "idempotency_key": "k", **changes})
+
+    assert response.status_code == 400
+    assert response.json()["error"]["message"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("secret", [MANAGEMENT, INFERENCE])
+async def test_only_the_operator_grants(office: Office, secret: str) -> None:
+    response = await office.client.bearing(secret).post("/credits/grants", {"amount": 1, "idempotency_key": "k"})
+
+    assert response.status_code == 403

@@ -1,0 +1,16 @@
+"""The in-memory ledger keeps the contract that the real one is held to."""
+
+import pytest
+
+from tests.contracts.ledger import LedgerContract
+from tests.fakes import InMemoryGenerations, InMemoryLedger
+
+
+class TestInMemoryLedger(LedgerContract):
+    @pytest.fixture
+    def ledger(self) -> InMemoryLedger:
+        return InMemoryLedger()
+
+    @pytest.fixture
+    def generations(self, ledger: InMemoryLedger) -> InMemoryGenerations:
+        return ledger.generations
