@@ -37,6 +37,4 @@ class AsgiClient:
         bearer = {"authorization": f"Bearer {self.key}"} if self.key else {}
         transport = httpx2.ASGITransport(app=self.app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://turnpike.test/api/v1") as client:
-            return await client.request(
-                method, path, json=json, headers={**self.headers, **bearer, **(headers or {})}
-            )
+            return await client.request(method, path, json=json, headers={**self.headers, **bearer, **(headers or {})})

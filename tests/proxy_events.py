@@ -32,9 +32,7 @@ def proxy_event(
         "headers": {name: values[-1] for name, values in all_headers.items()},
         "multiValueHeaders": all_headers,
         "queryStringParameters": {name: values[-1] for name, values in query.items()} if query else None,
-        "multiValueQueryStringParameters": {name: list(values) for name, values in query.items()}
-        if query
-        else None,
+        "multiValueQueryStringParameters": {name: list(values) for name, values in query.items()} if query else None,
         "pathParameters": {"proxy": path.lstrip("/")},
         "stageVariables": None,
         "requestContext": {

@@ -34,8 +34,19 @@ _FAILED, _PORT_TAKEN = 1, 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _Stop(BaseException):
-    """A signal asked us to end. Not an Exception, so that nothing on the way takes it for its own."""
+class _Stop(threading.Event):
+    """Set by a signal. Start-up, which takes two seconds, is not interrupted by it: an exception out of a
+    signal handler can fall between the start of a thread and the first line that would end it again.
+    """
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        # Once: a second Ctrl-C must not cut short the cleaning up, which takes a few seconds at most.
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        self.signalled = True
+        self.set()
+
+    signalled = False
 
 
 def main() -> int:
@@ -50,24 +61,28 @@ def main() -> int:
         reason = os.strerror(error.errno) if error.errno else str(error)
         complain(f"Port {wanted} cannot be used: {reason}. Choose another one: make run PORT=<number>")
         return _PORT_TAKEN
+    stop = _Stop()
     for number in _SIGNALS:
         # What nohup told us to ignore stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _on_signal)
+            signal.signal(number, stop.on_signal)
     try:
-        run(sock)
+        run(sock, stop)
     except EmulatorError as error:
         complain(str(error))
         return _FAILED
-    except _Stop:
+    if stop.signalled:
         say("stopped")
         return 0
     complain("The server ended by itself; its log may say why.")
     return _FAILED
 
 
-def run(sock: socket) -> None:
-    """Start everything, serve on `sock`, and end everything on the way out."""
+def run(sock: socket, stop: threading.Event) -> None:
+    """Start everything, serve on `sock` until `stop` is set, and end everything on the way out.
+
+    `stop` is also set when the server ends by itself.
+    """
     port, started_s = port_of(sock), time.monotonic()
     state = STATE / str(port)
     _prepare_logs(state)
@@ -95,7 +110,7 @@ def run(sock: socket) -> None:
         _set_settings(settings)
         seeded = seed()
         say("account", f"{seeded.account_id}, with ${CREDIT_USD}")
-        ended = _start_functions(stack, settings, sock)
+        _start_functions(stack, settings, sock, stop)
         base_url = settings.public_url + BASE_PATHS[0]
         variables = {
             "OPENROUTER_BASE_URL": base_url,
@@ -104,20 +119,18 @@ def run(sock: socket) -> None:
         }
         env_path = stack.enter_context(env_files(STATE, port, variables))
         announce(base_url, seeded, env_path, state, time.monotonic() - started_s)
-        ended.wait()
+        stop.wait()
 
 
-def _start_functions(stack: ExitStack, settings: Settings, sock: socket) -> threading.Event:
-    """Serve the HTTP functions and run the others; the event is set when the server ends."""
+def _start_functions(stack: ExitStack, settings: Settings, sock: socket, stop: threading.Event) -> None:
+    """Serve the HTTP functions and run the others; `stop` is set when the server ends."""
     # By name and only now: what these modules import reads the environment.
     apps = {name: importlib.import_module(f"turnpike.bootstrap.{name}").app() for name in ROUTES}
     metering, upkeep = load_function("metering", _STAGE), load_function("upkeep", _STAGE)
     stack.enter_context(_thread("metering", partial(poll_usage, settings.usage_queue_url, metering)))
     stack.enter_context(_thread("upkeep", partial(run_upkeep, _STAGE, upkeep)))
-    ended = threading.Event()
-    stack.enter_context(serving(Dispatch(apps), sock, ended=ended))
+    stack.enter_context(serving(Dispatch(apps), sock, ended=stop))
     say("functions", ", ".join([*apps, "metering", "upkeep"]))
-    return ended
 
 
 @contextmanager
@@ -170,10 +183,3 @@ def _prepare_logs(state: Path) -> None:
     log = state / "server.log"
     log.write_bytes(b"")
     logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-
-
-def _on_signal(number: int, frame: FrameType | None) -> None:
-    # Once: a second Ctrl-C must not cut short the cleaning up, which takes a few seconds at most.
-    for each in _SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
-    raise _Stop

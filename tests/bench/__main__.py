@@ -14,6 +14,7 @@ from infra.local.emulator import ROOT, EmulatorError
 from tests.bench.cold_start import list_slowest_imports, measure_cold_start
 from tests.bench.composition import STATE, CompositionError, World, composed
 from tests.bench.figures import Figure
+from tests.bench.loader import LoadError
 from tests.bench.measure import QUICK, Measurements, Plan
 from tests.bench.report import CAVEAT, machine, print_table, say, write_json
 from tests.bench.settling import drain
@@ -31,7 +32,7 @@ def main() -> int:
     say(", ".join(f"{name} {value}" for name, value in machine().items()))
     try:
         figures = _measure(arguments)
-    except (CompositionError, EmulatorError) as error:
+    except (CompositionError, EmulatorError, LoadError) as error:
         say(str(error))
         return 1
     write_json(_RESULT, figures, quick=arguments.quick)

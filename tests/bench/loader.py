@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 _TIMEOUT_S = 30.0
 _HEAD_END = b"\r\n\r\n"
@@ -90,8 +90,8 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, since uvloop's own transports are no subclass of it.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         now = time.perf_counter()
@@ -154,7 +154,5 @@ async def load(server: Server, request: bytes, *, count: int, at_once: int, apar
         finally:
             connection.close()
 
-    async with asyncio.TaskGroup() as group:
-        for number in range(at_once):
-            group.create_task(work(number))
+    await asyncio.gather(*(work(number) for number in range(at_once)))
     return answers

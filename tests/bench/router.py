@@ -6,67 +6,16 @@
 import argparse
 import signal
 import sys
-import time
-from collections import Counter, deque
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import orjson
 import uvicorn
-from botocore.client import BaseClient
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from turnpike.bootstrap.completions import app
 from turnpike.bootstrap.resources import resources
 
+from tests.bench.calls import CountedCalls, Observed
 from tests.bench.profiling import profiled
-
-CALLS_PATH = "/bench/calls"
-_BEGAN = "bench_began"
-_REMEMBERED_CALLS = 2_000
-
-
-class CountedCalls:
-    """The AWS calls of this process, from botocore's own events. It costs some microseconds a call."""
-
-    def __init__(self, *clients: BaseClient) -> None:
-        self._sent: Counter[str] = Counter()
-        self._took_ms: deque[float] = deque(maxlen=_REMEMBERED_CALLS)
-        for client in clients:
-            client.meta.events.register("provide-client-params", self._begin)
-            client.meta.events.register("before-send", self._send)
-            client.meta.events.register("after-call", self._end)
-
-    def report(self) -> Mapping[str, Any]:
-        """`sent` counts every try of every call; `took_ms` is how long the last ones took with all tries."""
-        return {"sent": self._sent, "took_ms": list(self._took_ms)}
-
-    def _begin(self, context: dict[str, Any], **_: Any) -> None:
-        context[_BEGAN] = time.perf_counter()
-
-    def _send(self, event_name: str, **_: Any) -> None:
-        self._sent[event_name.removeprefix("before-send.")] += 1
-
-    def _end(self, context: Mapping[str, Any], **_: Any) -> None:
-        self._took_ms.append((time.perf_counter() - context[_BEGAN]) * 1000)
-
-
-class Observed:
-    """The app, and beside it one path that tells the bench what was counted."""
-
-    def __init__(self, inner: ASGIApp, calls: CountedCalls) -> None:
-        self._inner, self._calls = inner, calls
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != CALLS_PATH:
-            await self._inner(scope, receive, send)
-            return
-        body = orjson.dumps(self._calls.report())
-        headers = [(b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
 
 
 def main() -> None:

@@ -3,4 +3,4 @@
 import pytest
 
 # Only test modules explain their assertions by themselves.
-pytest.register_assert_rewrite("tests.contracts.ledger", "tests.contracts.ledger_machine")
+pytest.register_assert_rewrite("tests.contracts.api_keys", "tests.contracts.ledger", "tests.contracts.ledger_machine")

@@ -31,9 +31,7 @@ WEATHER = {
 
 
 def http_client(base_url: str, api_key: str) -> httpx2.Client:
-    return httpx2.Client(
-        base_url=base_url, headers={"authorization": f"Bearer {api_key}"}, timeout=30, trust_env=False
-    )
+    return httpx2.Client(base_url=base_url, headers={"authorization": f"Bearer {api_key}"}, timeout=30, trust_env=False)
 
 
 def user(text: str = "Hello") -> Any:

@@ -8,6 +8,8 @@ import pytest
 from openai import OpenAI
 from openrouter import OpenRouter
 
+from tests.e2e.asking import http_client
+from tests.e2e.deployment import Deployment, deployment
 from tests.e2e.run import HOST, Run, running
 
 _LAST = Path(__file__).with_name("test_logs.py")
@@ -39,6 +41,13 @@ def ledger_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """For tests that compare totals: whoever uses it leaves nothing unsettled behind."""
     with running(tmp_path_factory.mktemp("ledger_run")) as run:
         yield run
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """For tests that need accounts of their own, or end a server that others must survive."""
+    with deployment(tmp_path_factory.mktemp("parts")) as parts:
+        yield parts
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def running(folder: Path, **variables: str) -> Iterator[Run]:
         interrupt(process, said)
         assert not env_file(port).exists()
     finally:
-        _end(process)
+        end(process)
         if (STATE / str(port)).exists():
             shutil.move(STATE / str(port), folder / f"state-{port}")
 
@@ -140,10 +140,10 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, said: Path) ->
     return dict(line.split("=", 1) for line in env_file(port).read_text().splitlines())
 
 
-def interrupt(process: subprocess.Popen[bytes], said: Path) -> None:
+def interrupt(process: subprocess.Popen[bytes], said: Path, number: signal.Signals = signal.SIGINT) -> None:
     """Ctrl-C, as a terminal sends it: to the whole group. Then nothing that was started may be left."""
     family = family_of(process)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     assert process.wait(_END_WITHIN_S) == 0, said.read_text()
     _, left = psutil.wait_procs(family, timeout=1)
     assert not left, left
@@ -162,7 +162,7 @@ def _group_of(process: psutil.Process) -> int | None:
         return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """For when a test failed half-way; the emulator ends by itself once its parent is gone."""
     if process.poll() is None:
         process.kill()

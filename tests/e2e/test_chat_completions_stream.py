@@ -101,19 +101,19 @@ def test_reasoning_comes_before_the_content(openai: OpenAI) -> None:
 
 
 def test_error_in_the_stream_is_raised_and_costs_nothing(openai: OpenAI, http: httpx2.Client) -> None:
-    words = 0
-    generation_ids = set()
-    with openai.chat.completions.create(model="demo/midstream-error", messages=user(), stream=True) as stream:
-        with pytest.raises(APIError) as caught:
-            for chunk in stream:
-                generation_ids.add(chunk.id)
-                words += bool(chunk.choices[0].delta.content)
+    chunks: list[Any] = []
+    with (
+        openai.chat.completions.create(model="demo/midstream-error", messages=user(), stream=True) as stream,
+        pytest.raises(APIError) as caught,
+    ):
+        # Keeps what came before the error.
+        chunks.extend(stream)
 
-    assert words == 5
+    assert sum(bool(chunk.choices[0].delta.content) for chunk in chunks) == 5
     assert isinstance(caught.value.body, dict)
     assert caught.value.body["code"] in (500, 502)
     assert caught.value.body["metadata"]["error_type"]
-    record = generation(http, generation_ids.pop())
+    record = generation(http, chunks[0].id)
     assert record["total_cost"] == 0
     assert record["finish_reason"] == "error"
     assert record["upstream_inference_cost"] > 0
@@ -140,8 +140,11 @@ def test_openrouter_sdk_sees_the_error_in_the_stream(openrouter: OpenRouter) -> 
     with openrouter.chat.send(model="demo/midstream-error", messages=user(), stream=True) as stream:
         chunks = list(stream)
 
-    assert [chunk.error is not None for chunk in chunks].index(True) == len(chunks) - 1
-    assert chunks[-1].choices[0].finish_reason == "error"
+    *_, last, usage = chunks
+    assert [chunk for chunk in chunks if chunk.error] == [last]
+    assert last.choices[0].finish_reason == "error"
+    assert usage.usage is not None
+    assert usage.usage.cost == 0
 
 
 def test_bytes_of_a_stream(http: httpx2.Client) -> None:

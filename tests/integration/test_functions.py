@@ -185,7 +185,9 @@ def test_completions_answers_a_rest_api_event(deployed: Deployed, stream: bool) 
     before = deployed.check()
     with asyncio.Runner() as runner:
         asyncio.set_event_loop(runner.get_loop())
-        answer = Mangum(app(), lifespan="off")(event, LocalContext("completions"))  # type: ignore[arg-type]
+        edge = app()
+        answer = Mangum(edge, lifespan="off")(event, LocalContext("completions"))  # type: ignore[arg-type]
+        runner.run(edge.aclose())
     assert answer["statusCode"] == 200
     content = answer["body"]
     if stream:

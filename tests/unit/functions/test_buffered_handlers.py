@@ -1,8 +1,9 @@
 """The buffered functions as AWS calls them: REST API proxy events in, proxy answers out."""
 
+import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,8 +67,11 @@ def _catalog() -> Catalog:
 
 
 @pytest.fixture
-def call() -> Functions:
-    return Functions()
+def call() -> Iterator[Functions]:
+    # Mangum keeps its event loop for the life of an environment; here one is made to be closed.
+    with asyncio.Runner() as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        yield Functions()
 
 
 def content(answer: Mapping[str, Any]) -> Any:

@@ -118,6 +118,10 @@ class UpstreamRequest(Protocol):
 class StreamDecoder(Protocol):
     """Turns one provider's bytes into deltas, wherever the network cut them; holds the state of one stream."""
 
+    @property
+    def done(self) -> bool:
+        """Whether the answer is over, well or not: what the connection does after it means nothing."""
+
     def feed(self, data: bytes) -> list[Delta]: ...
 
     def finish(self) -> list[Delta]:

@@ -1,6 +1,6 @@
 """What every function's HTTP app shares: routing, bodies, JSON answers, and errors that never leak."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -32,9 +32,10 @@ PREFIXES = ("/api/v1", "/v1")
 
 
 class Edge:
-    """An ASGI app over `routes`, served below each of `PREFIXES`."""
+    """An ASGI app over `routes`, served below each of `PREFIXES`. `aclose` ends what it keeps open."""
 
-    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, routes: Sequence[BaseRoute], *, aclose: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._aclose = aclose
         self._router = Router([Mount(prefix, routes=list(routes)) for prefix in PREFIXES], redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +56,10 @@ class Edge:
                 log_failure("response broke off", error)
                 raise _BrokenOff from None
             await error_response(failure)(scope, receive, send)
+
+    async def aclose(self) -> None:
+        if self._aclose is not None:
+            await self._aclose()
 
 
 class _BrokenOff(Exception):

@@ -26,20 +26,22 @@ def app() -> Edge:
 def build_app(parts: Resources) -> Edge:
     settings = parts.settings
     catalog = parts.catalog
+    upstream = HttpUpstream(catalog.providers, parts.provider_keys)
     return Edge(
         chat.routes(
             parts.guard,
             CompleteChat(
                 catalog=lambda: catalog,
                 admit=Admit(parts.ledger, settings.hold_ttl_s, settings.allowance_tokens),
-                upstream=HttpUpstream(catalog.providers, parts.provider_keys),
+                upstream=upstream,
                 report=_report_usage(parts),
                 on_refusal=_log_refusal,
                 random=Random(),  # noqa: S311  # Spreads load; nothing is lost if somebody guesses it.
                 now=time.time,
             ),
             keepalive_s=settings.keepalive_s,
-        )
+        ),
+        aclose=upstream.aclose,
     )
 
 

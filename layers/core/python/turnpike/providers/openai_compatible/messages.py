@@ -1,0 +1,113 @@
+"""A conversation as one provider takes it: OpenRouter's own members are translated or left out."""
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from turnpike.domain.chat import Message
+from turnpike.providers.openai_compatible.quirks import Quirks
+
+_SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
+_PARTS = frozenset({"image_url", "input_audio", "video_url", "file"})
+"""Parts that are sent on with the one member that has their name."""
+
+
+def build_messages(messages: Sequence[Message], quirks: Quirks) -> Sequence[Message]:
+    if quirks.verbatim:
+        return messages
+    has_tools = any(message.get("tool_calls") for message in messages)
+    built = [_build(message, quirks, has_tools=has_tools) for message in messages]
+    if quirks.prefix_flag and built[-1]["role"] == "assistant" and not built[-1].get("tool_calls"):
+        built[-1]["prefix"] = True
+    return built
+
+
+def _build(message: Message, quirks: Quirks, *, has_tools: bool) -> dict[str, Any]:
+    role = message["role"]
+    built: dict[str, Any] = {"role": role, "content": _content(message.get("content"), quirks)}
+    name = message.get("name")
+    if name and quirks.participant_names:
+        built["name"] = name
+    elif name and role == "user":
+        built["content"] = _with_name(name, built["content"])
+    if role == "developer" and not quirks.developer_role:
+        built["role"] = "system"
+    elif role == "tool":
+        built["tool_call_id"] = _call_id(message["tool_call_id"], quirks)
+    elif role == "assistant":
+        _add_answer(built, message, quirks, has_tools=has_tools)
+    return built
+
+
+def _add_answer(built: dict[str, Any], message: Message, quirks: Quirks, *, has_tools: bool) -> None:
+    """What only assistant messages have."""
+    calls = message.get("tool_calls")
+    if calls:
+        built["tool_calls"] = [_call(call, quirks) for call in calls]
+    refusal = message.get("refusal")
+    if quirks.refusals:
+        built.update({member: message[member] for member in ("refusal", "audio") if message.get(member)})
+    elif refusal and not built["content"]:
+        built["content"] = refusal
+    if quirks.reasoning_history == "keep" or (quirks.reasoning_history == "require" and has_tools):
+        reasoning = _reasoning(message)
+        if reasoning or quirks.reasoning_history == "require":
+            built["reasoning_content"] = reasoning
+
+
+def _reasoning(message: Message) -> str:
+    """The text of an earlier answer's reasoning, in whichever member the client kept it."""
+    for member in ("reasoning", "reasoning_content"):
+        text = message.get(member)
+        if isinstance(text, str) and text:
+            return text
+    details = message.get("reasoning_details") or ()
+    return "".join(detail.get("text") or "" for detail in details if isinstance(detail, dict))
+
+
+def _call(call: Mapping[str, Any], quirks: Quirks) -> dict[str, Any]:
+    function = call["function"]
+    return {
+        "id": _call_id(call["id"], quirks),
+        "type": "function",
+        "function": {"name": function["name"], "arguments": function["arguments"]},
+    }
+
+
+def _call_id(given: str, quirks: Quirks) -> str:
+    """Both ends of a call are shortened alike, so that they still match."""
+    if not quirks.short_tool_call_ids or _SHORT_ID.fullmatch(given):
+        return given
+    return sha256(given.encode()).hexdigest()[:9]
+
+
+def _content(content: Any, quirks: Quirks) -> Any:
+    if not isinstance(content, list):
+        return content
+    parts = [_part(part) for part in content]
+    if not quirks.text_parts and all(part["type"] == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts)
+    return parts
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what OpenAI's API knows: cache marks of other providers would be refused."""
+    kind = part["type"]
+    if kind == "text":
+        return {"type": "text", "text": part["text"]}
+    if kind == "input_video":
+        kind = "video_url"
+    if kind not in _PARTS:
+        return dict(part)
+    value = part[kind]
+    if kind == "image_url" and value.get("detail") == "original":
+        # OpenRouter's own word for the most there is.
+        value = {**value, "detail": "high"}
+    return {"type": kind, kind: value}
+
+
+def _with_name(name: str, content: Any) -> Any:
+    if isinstance(content, str):
+        return f"{name}: {content}"
+    return [{"type": "text", "text": f"{name}:"}, *content]

@@ -1,0 +1,186 @@
+"""Where a provider's dialect differs from OpenAI's chat completions: data, each with its reason and source."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Efforts = Mapping[str, str]
+"""The provider's reasoning effort for each of ours that it does not take as it is."""
+
+# The smallest is left out by nearly everyone, and the two largest are OpenAI's and DeepSeek's alone.
+_LOW_TO_HIGH: Efforts = {"minimal": "low", "xhigh": "high", "max": "high"}
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """The defaults suit what most servers that call themselves compatible understand."""
+
+    max_tokens: str = "max_tokens"
+    """The parameter that limits the output, reasoning included."""
+
+    usage_in_stream: bool = True
+    """Whether `stream_options.include_usage` may and must be sent."""
+
+    end_user: bool = True
+    """Whether `user` is taken."""
+
+    developer_role: bool = False
+    """Whether there is a `developer` role; otherwise it becomes `system`."""
+
+    participant_names: bool = True
+    """Whether messages may have a `name`; otherwise it is put before the text, as OpenRouter does."""
+
+    text_parts: bool = True
+    """Whether content that is text alone may come in parts."""
+
+    refusals: bool = False
+    """Whether assistant messages may hand back `refusal` and `audio`."""
+
+    prefix_flag: bool = False
+    """Whether an assistant message at the end, to be continued, needs `prefix: true`."""
+
+    short_tool_call_ids: bool = False
+    """Whether ids of tool calls must have nine letters or digits."""
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Parameters that have another name here."""
+
+    refused: frozenset[str] = frozenset()
+    """Parameters that end in an error, whatever a catalog says."""
+
+    unlisted: frozenset[str] = frozenset()
+    """Parameters that every model takes and no catalog lists."""
+
+    reasoning: Literal["effort", "toggle", "thinking", "object"] = "effort"
+    """How reasoning is asked for: `reasoning_effort` alone, with a `reasoning.enabled` or a `thinking.type`
+    beside it, or OpenRouter's own object."""
+
+    efforts: Efforts = field(default_factory=dict)
+
+    reasoning_flag: bool = False
+    """Whether reasoning is shown or hidden by `include_reasoning`."""
+
+    reasoning_history: Literal["drop", "keep", "require"] = "drop"
+    """Whether the reasoning of earlier answers is handed back, as `reasoning_content`. `require`: in a
+    conversation with tool calls on every answer, empty where the client has none; in others on none."""
+
+    verbatim: bool = False
+    """Whether messages go out untouched, OpenRouter's own members included."""
+
+
+DEFAULT = Quirks()
+
+QUIRKS: Mapping[str, Quirks] = {
+    # https://platform.openai.com/docs/api-reference/chat/create
+    "openai": Quirks(
+        # `max_tokens` is deprecated, and reasoning models answer 400 to it.
+        max_tokens="max_completion_tokens",
+        developer_role=True,
+        refusals=True,
+        unlisted=frozenset({"prompt_cache_key"}),
+        # `minimal` ended with gpt-5, and chat completions refuse `max` on every model:
+        # https://platform.openai.com/docs/guides/reasoning
+        efforts={"minimal": "low", "max": "xhigh"},
+        # The obfuscation of stream_options stays on: it hides token lengths from who can see the traffic.
+    ),
+    # https://console.groq.com/docs/api-reference#chat-create; what it leaves out of OpenAI's API:
+    # https://console.groq.com/docs/openai
+    "groq": Quirks(
+        # `max_tokens` is deprecated here too.
+        max_tokens="max_completion_tokens",
+        # Each of these is a 400, as are `messages[].name` and `n` above one.
+        refused=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
+        participant_names=False,
+        # gpt-oss knows low, medium and high, and cannot be told not to reason:
+        # https://console.groq.com/docs/reasoning
+        efforts={**_LOW_TO_HIGH, "none": "low"},
+        # Without it some models put their reasoning into the content, between tags.
+        reasoning_flag=True,
+        # Earlier reasoning is dropped: `messages[].reasoning` is refused by the models that do not reason.
+    ),
+    # https://api-docs.deepseek.com/api/create-chat-completion
+    "deepseek": Quirks(
+        # `max_completion_tokens` is ignored without a word, so a limit would not be one.
+        max_tokens="max_tokens",
+        end_user=False,
+        # "invalid type: sequence, expected a string": https://github.com/BerriAI/litellm/issues/6642
+        text_parts=False,
+        # Thinking is on unless it is turned off. Low and medium are taken and mean high; xhigh means max:
+        # https://api-docs.deepseek.com/guides/thinking_mode
+        reasoning="thinking",
+        efforts={"minimal": "low"},
+        # The same guide: 400 when it is missing from a conversation with tool calls, ignored in others. The
+        # first reasoner, which had no tools, answered 400 to it. Clients of OpenAI's SDK have none to give.
+        reasoning_history="require",
+    ),
+    # https://docs.mistral.ai/api/endpoint/chat. Everything unknown is a 422 "Extra inputs are not permitted".
+    "mistral": Quirks(
+        # Usage is in the last chunk unasked: https://github.com/avante-corp/avante.nvim/issues/2347
+        usage_in_stream=False,
+        end_user=False,
+        participant_names=False,
+        # "Expected last role User or Tool (or Assistant with prefix True)":
+        # https://docs.mistral.ai/capabilities/completion/prefix
+        prefix_flag=True,
+        # "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9", when another model's call is
+        # in the history: https://github.com/anomalyco/opencode/issues/1680
+        short_tool_call_ids=True,
+        renamed={"seed": "random_seed"},
+        refused=frozenset(
+            {
+                "audio",
+                "image_config",
+                "logit_bias",
+                "min_p",
+                "modalities",
+                "structured_outputs",
+                "top_a",
+                "verbosity",
+                "web_search_options",
+            }
+        ),
+        unlisted=frozenset({"prompt_cache_key"}),
+        # Of the models with adjustable reasoning, every one takes these two:
+        # https://docs.mistral.ai/capabilities/reasoning/adjustable
+        efforts=dict.fromkeys(("minimal", "low", "medium", "xhigh", "max"), "high"),
+    ),
+    # https://docs.x.ai/docs/api-reference#chat-completions
+    "xai": Quirks(
+        # `max_tokens` is deprecated, and does not count reasoning.
+        max_tokens="max_completion_tokens",
+        unlisted=frozenset({"prompt_cache_key"}),
+        # https://docs.x.ai/developers/model-capabilities/text/reasoning
+        efforts=_LOW_TO_HIGH,
+    ),
+    # https://docs.together.ai/reference/chat-completions-1
+    "together": Quirks(
+        end_user=False,
+        # Models that can be told not to reason are told so by `reasoning.enabled`:
+        # https://docs.together.ai/docs/reasoning-overview
+        reasoning="toggle",
+        efforts=_LOW_TO_HIGH,
+    ),
+    # https://docs.fireworks.ai/api-reference/post-chatcompletions
+    "fireworks": Quirks(
+        # Models differ; these are what each of them takes: https://docs.fireworks.ai/guides/reasoning
+        efforts=_LOW_TO_HIGH,
+        # The same guide: models that reason between tool calls want it back.
+        reasoning_history="keep",
+    ),
+    # https://openrouter.ai/docs/api-reference/overview. It does all that this module does, once more.
+    "openrouter": Quirks(
+        developer_role=True,
+        refusals=True,
+        unlisted=frozenset({"audio", "image_config", "modalities", "prediction", "prompt_cache_key"}),
+        reasoning="object",
+        verbatim=True,
+    ),
+    # https://docs.perplexity.ai/api-reference/chat-completions-post. Usage is in every chunk unasked.
+    "perplexity": Quirks(usage_in_stream=False, end_user=False),
+    # Our own demonstration, which asks for nothing special.
+    "demo": DEFAULT,
+}
+
+
+def quirks_of(provider: str) -> Quirks:
+    return QUIRKS.get(provider, DEFAULT)

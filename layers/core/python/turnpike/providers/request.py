@@ -1,0 +1,14 @@
+"""What an adapter decides to send, and `Upstream` sends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRequest:
+    """Its repr shows neither the credential nor the prompt, so that it may end up in a traceback."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: Mapping[str, Any] = field(repr=False)

@@ -1,0 +1,62 @@
+"""The parts of a deployment as separate processes, for tests that kill one and look at the others.
+
+`python -m tests.e2e.child <part> [argument ...]`, with the storage and the settings in the environment.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+import uvicorn
+
+from infra.local.demo_provider import DemoProvider
+from infra.local.invoke import load_function
+from infra.local.provision import provision
+from infra.local.serving import listen, port_of
+
+STAGE = "e2e"
+
+
+def create_tables() -> None:
+    resources = provision(STAGE)
+    say({**resources.tables, "usage_queue_url": resources.usage_queue_url})
+
+
+def seed(account_id: str, credit_usd: str) -> None:
+    from turnpike.bootstrap.seed import seed_account
+
+    keys = seed_account(os.environ, account_id=account_id, credit_usd=credit_usd)
+    say({"api_key": keys.api_key, "management_key": keys.management_key})
+
+
+def serve_completions() -> None:
+    from turnpike.bootstrap.completions import app
+
+    serve(app())
+
+
+def serve_provider() -> None:
+    serve(DemoProvider(os.environ["DEMO_API_KEY"]))
+
+
+def run_upkeep() -> None:
+    load_function("upkeep", STAGE)({})
+
+
+def serve(app: Any) -> None:
+    sock = listen()
+    say({"port": port_of(sock)})
+    config = uvicorn.Config(app, lifespan="off", access_log=False, log_config=None)
+    uvicorn.Server(config).run(sockets=[sock])
+
+
+def say(facts: dict[str, Any]) -> None:
+    """The one line that a part says: what its caller must know."""
+    print(json.dumps(facts), flush=True)
+
+
+PARTS = {each.__name__: each for each in (create_tables, seed, serve_completions, serve_provider, run_upkeep)}
+
+if __name__ == "__main__":
+    PARTS[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,86 @@
+"""`GET /models` and what lies below it: public, and as both SDKs read it."""
+
+import httpx2
+import pytest
+from openai import OpenAI
+from openrouter import OpenRouter, errors
+
+from tests.e2e.asking import error_of
+from tests.e2e.run import Run
+
+DEMO = {"demo/chat", "demo/chat:free", "demo/reasoning", "demo/slow", "demo/fallback", "demo/down", "demo/busy"}
+
+
+def get(run: Run, path: str, headers: dict[str, str] | None = None) -> httpx2.Response:
+    """Without a key."""
+    return httpx2.get(f"{run.base_url}{path}", headers=headers, trust_env=False)
+
+
+def test_openai_lists_the_models(openai: OpenAI) -> None:
+    models = {model.id: model for model in openai.models.list()}
+
+    assert set(models) >= DEMO
+    assert models["demo/chat"].created == 1767225600
+
+
+def test_openrouter_lists_the_models(openrouter: OpenRouter) -> None:
+    page = openrouter.models.list()
+
+    assert page is not None
+    models = {model.id: model for model in page.result.data}
+    assert set(models) >= DEMO
+    assert models["demo/chat"].pricing.prompt == "0.00000015"
+    assert models["demo/chat"].pricing.completion == "0.0000006"
+    assert models["demo/chat"].context_length == 32768
+
+
+def test_openrouter_pages_through_the_models(openrouter: OpenRouter) -> None:
+    whole = openrouter.models.list()
+    assert whole is not None
+    page = openrouter.models.list(limit=3)
+    sizes, ids = [], []
+    while page is not None and page.result.data:
+        sizes.append(len(page.result.data))
+        ids += [model.id for model in page.result.data]
+        page = page.next()
+
+    assert max(sizes) == 3
+    assert ids == [model.id for model in whole.result.data]
+
+
+def test_openrouter_gets_and_counts_models(openrouter: OpenRouter) -> None:
+    assert openrouter.models.get(author="demo", slug="chat:free").data.id == "demo/chat:free"
+    assert openrouter.models.count().data.count >= len(DEMO)
+
+
+def test_openrouter_lists_the_endpoints_of_a_model(openrouter: OpenRouter) -> None:
+    listed = openrouter.endpoints.list(author="demo", slug="fallback").data
+
+    assert listed.id == "demo/fallback"
+    assert {endpoint.provider_name for endpoint in listed.endpoints} == {"Demo", "Demo (broken)"}
+    assert {endpoint.pricing.prompt for endpoint in listed.endpoints} == {"0.00000003", "0.00000015"}
+
+
+def test_unknown_model_has_no_endpoints(openrouter: OpenRouter) -> None:
+    with pytest.raises(errors.NotFoundResponseError) as caught:
+        openrouter.endpoints.list(author="demo", slug="none")
+
+    assert caught.value.data.error.code == 404
+
+
+def test_no_key_is_needed(run: Run) -> None:
+    for path in ("/models", "/models/count", "/models/demo/chat/endpoints", "/model/demo/chat", "/providers"):
+        assert get(run, path).status_code == 200, path
+
+
+def test_caches_may_keep_the_list(run: Run) -> None:
+    first = get(run, "/models")
+    second = get(run, "/models", {"if-none-match": first.headers["etag"]})
+
+    assert "max-age" in first.headers["cache-control"]
+    assert second.status_code == 304
+    assert second.content == b""
+
+
+def test_wrong_parameter_is_named(run: Run) -> None:
+    assert error_of(get(run, "/models?limit=many"), 400)["message"].startswith("limit: ")

@@ -1,0 +1,20 @@
+"""Any history of an in-memory ledger keeps the ledger's laws."""
+
+from collections.abc import Sequence
+
+from hypothesis import settings
+
+from turnpike.ports import Generations, Ledger
+
+from tests.contracts.ledger_machine import LedgerMachine
+from tests.fakes import InMemoryLedger
+
+
+class InMemoryHistory(LedgerMachine):
+    def new_ledgers(self) -> Sequence[tuple[Ledger, Generations]]:
+        ledger = InMemoryLedger()
+        return [(ledger, ledger.generations)]
+
+
+TestInMemoryHistory = InMemoryHistory.TestCase
+TestInMemoryHistory.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
