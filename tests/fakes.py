@@ -80,9 +80,7 @@ class InMemoryLedger:
 
         return self._resolve(account_id, hold_id, resolve, now_s, record)
 
-    def void(
-        self, account_id: AccountId, hold_id: GenerationId, now_s: int, record: Generation | None
-    ) -> Resolution:
+    def void(self, account_id: AccountId, hold_id: GenerationId, now_s: int, record: Generation | None) -> Resolution:
         return self._resolve(account_id, hold_id, lambda hold: ledger.void(hold, now_s), now_s, record)
 
     def expire(self, account_id: AccountId, hold_id: GenerationId, now_s: int) -> Resolution:

@@ -28,7 +28,7 @@ class DataStack(Stack):
             f"{table.name.title()}Table",
             table_name=name,
             partition_key=_attribute(table.partition_key),
-            sort_key=table.sort_key and _attribute(table.sort_key),
+            sort_key=_attribute(table.sort_key) if table.sort_key else None,
             global_secondary_indexes=[_index(index) for index in table.indexes],
             time_to_live_attribute=table.ttl_attribute,
             billing=dynamodb.Billing.on_demand(),
@@ -68,7 +68,7 @@ def _index(index: Index) -> dynamodb.GlobalSecondaryIndexPropsV2:
     return dynamodb.GlobalSecondaryIndexPropsV2(
         index_name=index.name,
         partition_key=_attribute(index.partition_key),
-        sort_key=index.sort_key and _attribute(index.sort_key),
+        sort_key=_attribute(index.sort_key) if index.sort_key else None,
         projection_type=dynamodb.ProjectionType[index.projection],
     )
 

@@ -35,9 +35,7 @@ def client() -> Iterator[httpx2.Client]:
         yield client
 
 
-def ask(
-    client: httpx2.Client, model: str = "chat", text: str = "Hello there", **body: Any
-) -> httpx2.Response:
+def ask(client: httpx2.Client, model: str = "chat", text: str = "Hello there", **body: Any) -> httpx2.Response:
     request = {"model": model, "messages": [{"role": "user", "content": text}], **body}
     return client.post("/v1/chat/completions", json=request)
 
@@ -173,9 +171,7 @@ def test_odd_answers(client: httpx2.Client) -> None:
 
 
 def test_latency_is_as_asked(client: httpx2.Client) -> None:
-    with client.stream(
-        "POST", "/v1/chat/completions", json=streamed("chat?ttft_ms=60&chunk_ms=20&chunks=3")
-    ) as r:
+    with client.stream("POST", "/v1/chat/completions", json=streamed("chat?ttft_ms=60&chunk_ms=20&chunks=3")) as r:
         assert "".join(r.iter_text()).endswith("[DONE]\n\n")
     # A role, three words and a finish: four pauses. Only the floor is certain.
     assert r.elapsed.total_seconds() >= 0.06 + 4 * 0.02 - 0.005

@@ -29,6 +29,6 @@ def test_histories_go_as_in_memory(dynamodb: "DynamoDBClient", ledger_table: str
     run_state_machine_as_test(
         BothHistories,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

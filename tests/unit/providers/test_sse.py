@@ -1,10 +1,12 @@
 """Server-sent events, against the algorithm of the specification written down once more, the slow way."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from turnpike.providers.sse import Event, EventTooLarge, SseDecoder
 
 
@@ -99,7 +101,7 @@ def streams(draw: st.DrawFn) -> bytes:
 @given(stream=streams(), cuts=st.lists(st.integers(0, 200), max_size=12))
 def test_where_the_network_cut_it_does_not_matter(stream: bytes, cuts: list[int]) -> None:
     borders = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    pieces = [stream[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    pieces = [stream[start:end] for start, end in pairwise(borders)]
     assert decode(*pieces) == by_the_book(stream)
 
 

@@ -221,7 +221,9 @@ def _text(value: object) -> str:
         return value
     if isinstance(value, dict):
         if "msg" in value:
-            return ".".join(str(part) for part in value.get("loc", ())) + f": {value['msg']}"
+            place = value.get("loc")
+            path = ".".join(str(part) for part in place) + ": " if isinstance(place, list) else ""
+            return f"{path}{value['msg']}"
         return _text(value.get("message") or value.get("detail") or "")
     if isinstance(value, list):
         return "; ".join(filter(None, (_text(each) for each in value[:8])))

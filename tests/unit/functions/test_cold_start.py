@@ -1,0 +1,62 @@
+"""What the completions function may load when it starts: every module costs each new environment its time."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+_FORBIDDEN = (
+    "aws_xray_sdk",
+    "boto3",
+    "fastapi",
+    "openai",
+    "requests",
+    "stripe",
+    # Other functions' edges and use cases.
+    "turnpike.api.billing",
+    "turnpike.api.catalog",
+    "turnpike.api.keys",
+    "turnpike.services.grant_credit",
+    "turnpike.services.manage_keys",
+    "uvicorn",
+    "yaml",
+)
+
+_PROGRAM = """
+import json, sys
+import functions.completions.handler
+import gc
+print(json.dumps({"modules": sorted(sys.modules), "collects": gc.isenabled()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def started() -> dict[str, object]:
+    """A fresh process that has imported the function, as Lambda does, with AWS nowhere to be reached."""
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TURNPIKE_"))},
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TURNPIKE_LEDGER_TABLE": "ledger",
+        "TURNPIKE_KEYS_TABLE": "keys",
+        "TURNPIKE_USAGE_QUEUE_URL": "http://127.0.0.1:9/queue",
+    }
+    printed = subprocess.run([sys.executable, "-c", _PROGRAM], env=environ, capture_output=True, check=True, text=True)
+    found: dict[str, object] = json.loads(printed.stdout)
+    return found
+
+
+@pytest.mark.parametrize("module", _FORBIDDEN)
+def test_it_does_not_load(started: dict[str, object], module: str) -> None:
+    modules = started["modules"]
+    assert isinstance(modules, list)
+    assert [name for name in modules if name == module or name.startswith(f"{module}.")] == []
+
+
+def test_it_collects_garbage_again_once_it_has_started(started: dict[str, object]) -> None:
+    assert started["collects"] is True
