@@ -19,7 +19,7 @@ def env_files(folder: Path, port: int, variables: Mapping[str, str]) -> Iterator
     """
     text = "".join(f"{name}={value}\n" for name, value in variables.items())
     own, shared = folder / f"env-{port}", folder / "env"
-    paths = [own, shared] if port == DEFAULT_PORT or not _is_served(shared) else [own]
+    paths = [own, shared] if port == DEFAULT_PORT or not _is_taken(shared, port) else [own]
     for path in paths:
         _write(path, text)
     try:
@@ -41,11 +41,14 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _is_served(path: Path) -> bool:
-    """Whether the run that wrote the file is still there."""
+def _is_taken(path: Path, port: int) -> bool:
+    """Whether another run wrote the file and is still there."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         address = urlsplit(dict(line.split("=", 1) for line in lines)[_ADDRESS])
+        if address.port == port:
+            # We have the port now, so whoever wrote this has ended without cleaning up.
+            return False
         socket.create_connection((address.hostname or "", address.port or 0), timeout=1).close()
     except (OSError, ValueError, KeyError):
         return False

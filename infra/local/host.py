@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from socket import socket
 from types import FrameType
 
 from infra.local.console import announce, complain, say
 from infra.local.demo_provider import DemoProvider
-from infra.local.dispatch import Dispatch
+from infra.local.dispatch import App, Dispatch
 from infra.local.emulator import ROOT, EmulatorError, emulator
 from infra.local.env_file import DEFAULT_PORT, env_files
 from infra.local.invoke import load_function
@@ -34,19 +35,34 @@ _FAILED, _PORT_TAKEN = 1, 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _Stop(threading.Event):
-    """Set by a signal. Start-up, which takes two seconds, is not interrupted by it: an exception out of a
-    signal handler can fall between the start of a thread and the first line that would end it again.
+class _Stop:
+    """Waits for a signal, or for the end of the server. Start-up, which takes two seconds, is not interrupted: an
+    exception out of a signal handler can fall between the start of a thread and the line that would end it again.
     """
 
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
+    def __init__(self) -> None:
+        self.signalled = False
+        # Not an Event: a handler that interrupts its wait, which holds its lock for a moment, would never return.
+        self._reasons = SimpleQueue[None]()
+
+    def listen(self) -> None:
+        for number in _SIGNALS:
+            # `nohup make run` outlives its terminal. Ctrl-C is for us even in a script, where a job ignores it.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
+
+    def wait(self) -> None:
+        self._reasons.get()
+
+    def set(self) -> None:
+        self._reasons.put(None)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         # Once: a second Ctrl-C must not cut short the cleaning up, which takes a few seconds at most.
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         self.signalled = True
         self.set()
-
-    signalled = False
 
 
 def main() -> int:
@@ -62,10 +78,7 @@ def main() -> int:
         complain(f"Port {wanted} cannot be used: {reason}. Choose another one: make run PORT=<number>")
         return _PORT_TAKEN
     stop = _Stop()
-    for number in _SIGNALS:
-        # What nohup told us to ignore stays ignored.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop.on_signal)
+    stop.listen()
     try:
         run(sock, stop)
     except EmulatorError as error:
@@ -78,7 +91,7 @@ def main() -> int:
     return _FAILED
 
 
-def run(sock: socket, stop: threading.Event) -> None:
+def run(sock: socket, stop: _Stop) -> None:
     """Start everything, serve on `sock` until `stop` is set, and end everything on the way out.
 
     `stop` is also set when the server ends by itself.
@@ -110,27 +123,31 @@ def run(sock: socket, stop: threading.Event) -> None:
         _set_settings(settings)
         seeded = seed()
         say("account", f"{seeded.account_id}, with ${CREDIT_USD}")
-        _start_functions(stack, settings, sock, stop)
+        apps = _start_functions(stack, settings)
         base_url = settings.public_url + BASE_PATHS[0]
         variables = {
             "OPENROUTER_BASE_URL": base_url,
             "OPENROUTER_API_KEY": seeded.api_key,
             "OPENROUTER_MANAGEMENT_KEY": seeded.management_key,
         }
+        # Before the server, so that who finds it healthy finds the file too.
         env_path = stack.enter_context(env_files(STATE, port, variables))
+        stack.enter_context(serving(Dispatch(apps), sock, on_end=stop.set))
         announce(base_url, seeded, env_path, state, time.monotonic() - started_s)
         stop.wait()
 
 
-def _start_functions(stack: ExitStack, settings: Settings, sock: socket, stop: threading.Event) -> None:
-    """Serve the HTTP functions and run the others; `stop` is set when the server ends."""
+def _start_functions(stack: ExitStack, settings: Settings) -> Mapping[str, App]:
+    """Run the functions that are not called over HTTP; returns the apps of the others, by name."""
     # By name and only now: what these modules import reads the environment.
     apps = {name: importlib.import_module(f"turnpike.bootstrap.{name}").app() for name in ROUTES}
     metering, upkeep = load_function("metering", _STAGE), load_function("upkeep", _STAGE)
     stack.enter_context(_thread("metering", partial(poll_usage, settings.usage_queue_url, metering)))
     stack.enter_context(_thread("upkeep", partial(run_upkeep, _STAGE, upkeep)))
-    stack.enter_context(serving(Dispatch(apps), sock, ended=stop))
     say("functions", ", ".join([*apps, "metering", "upkeep"]))
+    catalog = importlib.import_module("turnpike.bootstrap.resources").resources().catalog
+    say("models", f"{len(list(catalog.models))} of {', '.join(provider.name for provider in catalog.providers)}")
+    return apps
 
 
 @contextmanager

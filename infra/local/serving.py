@@ -24,10 +24,12 @@ def port_of(sock: socket.socket) -> int:
 
 
 @contextmanager
-def serving(app: Callable[..., Any], sock: socket.socket, *, ended: threading.Event | None = None) -> Iterator[None]:
+def serving(
+    app: Callable[..., Any], sock: socket.socket, *, on_end: Callable[[], None] | None = None
+) -> Iterator[None]:
     """Serve `app` on `sock`; on leaving, let open requests end and close it.
 
-    `ended` is set when the server stops, also by a failure of its own.
+    `on_end` is called when the server stops, also by a failure of its own.
     """
     server = uvicorn.Server(
         uvicorn.Config(
@@ -47,8 +49,8 @@ def serving(app: Callable[..., Any], sock: socket.socket, *, ended: threading.Ev
             server.run(sockets=[sock])
         finally:
             sock.close()
-            if ended:
-                ended.set()
+            if on_end:
+                on_end()
 
     thread = threading.Thread(target=run, name=f"server-{port_of(sock)}")
     thread.start()

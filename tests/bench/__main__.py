@@ -70,6 +70,7 @@ def _run(world: World, plan: Plan, parts: list[str]) -> list[Figure]:
 async def _measure_running(world: World, plan: Plan, parts: list[str]) -> list[Figure]:
     measurements = Measurements(world, plan, say)
     await measurements.warm_up()
+    measurements.noise.read()
     figures: list[Figure] = []
     # CPU first: its first thousand requests are the thousand after which memory is read.
     for part, measure in (
@@ -81,7 +82,7 @@ async def _measure_running(world: World, plan: Plan, parts: list[str]) -> list[F
         if part in parts:
             say(part)
             figures += await measure()
-    return figures + measurements.memory_at_the_end()
+    return figures + measurements.memory_at_the_end() + measurements.noise.figures()
 
 
 def _parse() -> argparse.Namespace:

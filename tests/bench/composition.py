@@ -85,7 +85,7 @@ def _set_environ(variables: Mapping[str, str]) -> None:
     }
 
 
-def _provider_environ(provider: Server) -> Mapping[str, str]:
+def _provider_environ(provider: Server) -> dict[str, str]:
     return {"DEMO_API_KEY": provider.api_key, "DEMO_BASE_URL": f"http://{HOST}:{provider.port}/v1"}
 
 

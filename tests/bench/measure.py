@@ -12,6 +12,7 @@ from tests.bench.calls import CALLS_PATH
 from tests.bench.composition import World
 from tests.bench.figures import Figure, Spread, added, spread
 from tests.bench.loader import Answer, Connection, ask_once, load
+from tests.bench.noise import NoiseGauge
 
 _QUIET_S = 0.02
 """After an answer, the router still reports what it used; the next sample must not pay for that."""
@@ -45,6 +46,7 @@ _PACED_CHUNKS, _TOGETHER_CHUNKS = 250, 1000
 class Measurements:
     def __init__(self, world: World, plan: Plan, say: Callable[[str], None]) -> None:
         self._world, self._plan, self._say = world, plan, say
+        self.noise = NoiseGauge()
 
     async def warm_up(self) -> None:
         for model, stream in (("chat", False), ("chat", True), ("one", True), ("together", True)):
@@ -164,6 +166,7 @@ class Measurements:
         direct: list[Answer] = []
         routed: list[Answer] = []
         for _ in range(self._plan.rounds):
+            self.noise.read()
             asked = provider.chat(model, stream=True)
             direct += await load(provider, asked, count=self._plan.burst, at_once=_AT_ONCE)
             asked = self._routed(model, stream=True)
@@ -177,6 +180,7 @@ class Measurements:
         return (all_ - one) / ((chunks - 1) * streams) * 1000
 
     async def _cpu_ms(self, request: bytes, count: int, at_once: int, apart_s: float = 0) -> float:
+        self.noise.read()
         began = self._cpu_s()
         await load(self._world.router, request, count=count, at_once=at_once, apart_s=apart_s)
         await asyncio.sleep(_DRAINED_S)

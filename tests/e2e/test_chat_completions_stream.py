@@ -119,6 +119,18 @@ def test_error_in_the_stream_is_raised_and_costs_nothing(openai: OpenAI, http: h
     assert record["upstream_inference_cost"] > 0
 
 
+def test_long_answer_is_not_cut_while_there_is_credit(http: httpx2.Client) -> None:
+    """It comes faster than its hold is extended, as from a provider that streams in bursts."""
+    schema = {"type": "object", "properties": {"essay": {"const": MARK * 3_000}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "essay", "schema": schema}}
+    chunks = chunks_of(http.post("/chat/completions", json=chat(stream=True, response_format=wanted)).text)
+
+    assert [chunk["error"] for chunk in chunks if "error" in chunk] == []
+    text = "".join(choice["delta"]["content"] for chunk in chunks for choice in chunk["choices"])
+    assert json.loads(text) == {"essay": MARK * 3_000}
+    assert chunks[-2]["choices"][0]["finish_reason"] == "stop"
+
+
 def test_failing_provider_is_not_noticed(openai: OpenAI) -> None:
     with openai.chat.completions.create(model="demo/fallback", messages=user(), stream=True) as stream:
         providers = {chunk.provider for chunk in stream}

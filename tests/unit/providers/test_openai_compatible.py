@@ -1,11 +1,14 @@
 """What is sent to each provider, and how odd answers are read. Ordinary answers are replayed, in tests/replay."""
 
+import contextlib
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta, Usage
@@ -372,7 +375,7 @@ def test_images_audio_and_annotations_are_passed_on() -> None:
 
 def test_several_choices_are_kept_apart() -> None:
     both = {"choices": [{"index": index, "delta": {"content": str(index)}} for index in (0, 1)]}
-    ends = [{"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]} for index in (1, 0)]
+    ends: list[Any] = [{"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]} for index in (1, 0)]
     deltas = stream(both, *ends)
     assert [(delta.index, delta.content, delta.finish_reason) for delta in deltas] == [
         (0, "0", None),
@@ -477,6 +480,52 @@ def failed(deltas: list[Delta]) -> UpstreamError:
 def test_junk_is_the_providers_fault(junk: bytes) -> None:
     error = failed(stream(junk, done=False))
     assert (error.error_type, error.retryable) == ("provider_unavailable", True)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def member(*names: str, of: st.SearchStrategy[Any] = _JSON) -> st.SearchStrategy[Any]:
+    return _JSON | st.dictionaries(st.sampled_from(names), of | _JSON, max_size=4)
+
+
+_CALLS = st.lists(member("index", "id", "type", "function", of=member("name", "arguments")), max_size=3)
+_MESSAGE = member(
+    "content",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "tool_calls",
+    "refusal",
+    "images",
+    of=_CALLS | st.lists(member("type", "text", "thinking", "signature"), max_size=2),
+)
+_CHOICES = st.lists(member("index", "delta", "message", "finish_reason", "logprobs", "error", of=_MESSAGE), max_size=2)
+_USAGE = member(
+    "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", of=member("cached_tokens")
+)
+_CHUNK = member(
+    "id", "choices", "usage", "error", "x_groq", "service_tier", "citations", "search_results", of=_CHOICES | _USAGE
+)
+
+
+@given(st.lists(_CHUNK, max_size=3))
+def test_no_json_breaks_a_stream(chunks: list[Any]) -> None:
+    deltas = stream(*chunks)
+    assert all(delta.error is None for delta in deltas[:-1])
+    for delta in deltas:
+        assert delta.content is None or isinstance(delta.content, str)
+        assert delta.reasoning is None or isinstance(delta.reasoning, str)
+
+
+@given(_CHUNK)
+def test_no_json_breaks_a_whole_answer(answer: Any) -> None:
+    with contextlib.suppress(UpstreamError):
+        complete(answer)
 
 
 def test_a_broken_character_does_not_break_an_answer() -> None:

@@ -19,7 +19,8 @@ def decode(*pieces: bytes) -> list[Event]:
 def by_the_book(stream: bytes) -> list[Event]:
     """WHATWG HTML 9.2.6, line by line; an event that the end cuts off is given out, as our decoder does."""
     events: list[Event] = []
-    name, data = b"", []
+    name = b""
+    data: list[bytes] = []
     for line in [*re.split(rb"\r\n|\n|\r", stream.removeprefix(b"\xef\xbb\xbf")), b""]:
         if line == b"":
             if data:

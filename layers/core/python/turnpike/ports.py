@@ -125,7 +125,7 @@ class StreamDecoder(Protocol):
     def feed(self, data: bytes) -> list[Delta]: ...
 
     def finish(self) -> list[Delta]:
-        """The connection ended: the last deltas, one with `error` if the answer was cut."""
+        """The connection ended: the last deltas, one with `error` if the answer was cut. It is `done` then."""
 
 
 class ProviderAdapter(Protocol):

@@ -1,6 +1,6 @@
 """Money as integers in nano-USD, and the two places where it becomes something else."""
 
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal
 from typing import NewType
 
 NanoUsd = NewType("NanoUsd", int)
@@ -18,7 +18,7 @@ def parse_usd(text: str | float | Decimal) -> NanoUsd:
     try:
         # str() first: Decimal(0.1) would carry the float's binary tail into the ledger.
         amount = Decimal(str(text)) * NANO_PER_USD
-    except InvalidOperation as error:
+    except ArithmeticError as error:  # No number, or one beyond what Decimal can hold.
         raise ValueError(f"{text!r} is not an amount in USD") from error
     if not amount.is_finite() or amount != amount.to_integral_value():
         raise ValueError(f"{text!r} is not an amount in USD with at most nine decimals")
@@ -26,7 +26,7 @@ def parse_usd(text: str | float | Decimal) -> NanoUsd:
 
 
 def present_usd(amount: NanoUsd) -> float:
-    """Nano-USD to the JSON number in USD that clients expect; exact to the nano-dollar up to $9 million."""
+    """Nano-USD to the JSON number in USD that clients expect; exact to the nano-dollar up to $8 million."""
     return amount / NANO_PER_USD
 
 

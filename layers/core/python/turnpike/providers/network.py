@@ -1,7 +1,7 @@
 """TCP and TLS for httpcore2, straight on asyncio: half the CPU per chunk of its default, which is anyio.
 
 anyio pauses and resumes the socket and opens a cancel scope around every read. A relay does little else
-than to wake up for small reads, so that is most of what it costs (`docs/decisions`).
+than to wake up for small reads, so that is most of what it costs.
 """
 # ruff: noqa: ASYNC109  # httpcore2 names its parameters itself.
 
@@ -38,8 +38,8 @@ class AsyncioBackend(httpcore2.AsyncNetworkBackend):
                 _, stream = await loop.create_connection(_Stream, host, port)
         except TimeoutError:
             raise httpcore2.ConnectTimeout from None
-        except (OSError, UnicodeError) as error:
-            # UnicodeError: a host name that cannot be one.
+        except (OSError, OverflowError, UnicodeError) as error:
+            # The last two: a port and a host name that cannot be.
             raise httpcore2.ConnectError(type(error).__name__) from None
         return stream
 

@@ -13,19 +13,15 @@ class ReadAhead:
     has no more makes one batch of what one read brought.
     """
 
-    __slots__ = ("_bytes", "_chunks", "_error", "_room", "_taker", "over")
+    __slots__ = ("_bytes", "_chunks", "_error", "_over", "_room", "_taker")
 
     def __init__(self) -> None:
-        self.over = False
+        self._over = False
         self._chunks: list[bytes] = []
         self._bytes = 0
         self._error: Exception | None = None
         self._taker: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
-
-    @property
-    def empty(self) -> bool:
-        return not self._chunks
 
     def put(self, chunk: bytes) -> bool:
         """Whether there is room for more; if not, wait for `room`."""
@@ -40,13 +36,13 @@ class ReadAhead:
 
     def end(self, error: Exception | None = None) -> None:
         """There will be no more; `error` is raised to the taker when it has taken all."""
-        self.over = True
+        self._over = True
         self._error = error
         _settle(self._taker)
 
     async def take(self, within_s: float) -> bytes:
         """Everything there is, at least one byte; empty at the end. Raises TimeoutError, or why it ended."""
-        while not self._chunks and not self.over:
+        while not self._chunks and not self._over:
             await self._wait(within_s)
         if self._chunks:
             data = b"".join(self._chunks)

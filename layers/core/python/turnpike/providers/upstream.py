@@ -1,8 +1,10 @@
 """The one HTTP client: sends what adapters build, and reads what providers answer."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import cast
 
 import httpcore2
@@ -88,8 +90,6 @@ class HttpUpstream:
                 if deltas:
                     begun = True
                     yield deltas
-                if failure is not None or (incoming.over and incoming.empty):
-                    break
                 within_s = endpoint.timeouts.gap_s
             await asyncio.wait((reader,), timeout=_PARTING_S)
         finally:
@@ -135,18 +135,18 @@ class HttpUpstream:
         adapter = self._adapters[endpoint.provider]
         built = adapter.build_request(request, endpoint, self._api_keys.get(endpoint.provider, ""))
         try:
-            content = orjson.dumps(built.body)
+            return adapter, httpx2.Request(
+                "POST",
+                built.url,
+                headers={**_HEADERS, **built.headers},
+                content=orjson.dumps(built.body),
+                extensions={"timeout": {"connect": endpoint.timeouts.connect_s}},
+            )
+        except httpx2.InvalidURL:
+            fault: Exception = unreachable(endpoint.provider, "The provider's address is not valid")
         except TypeError:
-            content = None
-        if content is None:
-            raise InvalidRequest("it is nested too deeply, or holds text that is not Unicode")
-        return adapter, httpx2.Request(
-            "POST",
-            built.url,
-            headers={**_HEADERS, **built.headers},
-            content=content,
-            extensions={"timeout": {"connect": endpoint.timeouts.connect_s}},
-        )
+            fault = InvalidRequest("it is nested too deeply, or holds text that is not Unicode")
+        raise fault
 
     @asynccontextmanager
     async def _send(self, sent: httpx2.Request) -> AsyncIterator[httpx2.Response]:
@@ -181,7 +181,7 @@ class PooledTransport(httpx2.AsyncBaseTransport):
     def __init__(self) -> None:
         self._backend = AsyncioBackend()
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=False),
+            ssl_context=_tls_context(),
             # Concurrency is limited where requests come in: one environment has few, the local server hundreds.
             max_connections=None,
             max_keepalive_connections=_IDLE_CONNECTIONS,
@@ -217,6 +217,12 @@ class PooledTransport(httpx2.AsyncBaseTransport):
             except _STALE:
                 if self._backend.opened != opened:
                     raise
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Once a process: reading the system's certificates takes 40 ms."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 class _Body(httpx2.AsyncByteStream):

@@ -37,6 +37,9 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
     "safety": "content_filter",
 }
 
+_MOST_TOKENS = 1e12
+"""What is more is no count; it also keeps infinity out."""
+
 _EXTRA = ("annotations", "images", "audio")
 """Members of a message that OpenRouter has too, and that need no translation."""
 
@@ -148,9 +151,9 @@ def citations_of(answer: Json) -> list[Json]:
         return []
     results = answer.get("search_results")
     titles = {
-        result.get("url"): result.get("title")
+        result["url"]: result.get("title")
         for result in (results if isinstance(results, list) else ())
-        if isinstance(result, dict)
+        if isinstance(result, dict) and isinstance(result.get("url"), str)
     }
     return [
         {
@@ -164,7 +167,7 @@ def citations_of(answer: Json) -> list[Json]:
 
 def _count(given: Json, name: str) -> int:
     value = given.get(name)
-    return max(int(value), 0) if isinstance(value, int | float) else 0
+    return int(value) if isinstance(value, int | float) and 0 < value < _MOST_TOKENS else 0
 
 
 def _object(given: Json, name: str) -> Json:

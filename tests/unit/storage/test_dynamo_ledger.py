@@ -1,14 +1,18 @@
-"""Reads that go on where a page ended; the emulator's pages are a megabyte."""
+"""What the ledger does in cases that the emulator hardly shows: pages, and holds that never stand still."""
 
+from dataclasses import replace
 from typing import Any
 
-from botocore.stub import ANY
+import pytest
+from botocore.stub import ANY, Stubber
 
+from turnpike.domain.errors import HoldResolved, TemporarilyBusy
 from turnpike.domain.ids import AccountId, GenerationId
 from turnpike.domain.ledger import Hold, hold_entry
 from turnpike.storage.items import hold_item
 from turnpike.storage.keys import OPEN_SHARDS
 from turnpike.storage.ledger import DynamoLedger
+from turnpike.storage.transactions import Refused
 
 from tests.contracts.ledger import KEY, NOW, nano
 from tests.stubs import stubbed_dynamodb
@@ -44,4 +48,45 @@ def test_entries_of_every_page() -> None:
     stub.add_response("query", {"Items": [SECOND, THIRD]}, query(**consistent, ExclusiveStartKey=MORE))
 
     assert list(DynamoLedger(client, "table").list_entries(AccountId("acct-1"))) == [*map(hold_entry, HOLDS)]
+    stub.assert_no_pending_responses()
+
+
+HOLD = HOLDS[1]
+REFUSED = {"Code": "ConditionalCheckFailed"}
+FINE = {"Code": "None"}
+
+
+def refuse(stub: Stubber, *reasons: dict[str, str]) -> None:
+    """Of a void's actions: hold, entry, balance."""
+    stub.add_response("get_item", {"Item": hold_item(HOLD)})
+    modeled = {"CancellationReasons": list(reasons)}
+    stub.add_client_error("transact_write_items", "TransactionCanceledException", modeled_fields=modeled)
+
+
+def test_a_hold_that_was_resolved_in_between_is_looked_at_again() -> None:
+    client, stub = stubbed_dynamodb()
+    refuse(stub, REFUSED, REFUSED, FINE)
+    stub.add_response("get_item", {"Item": hold_item(replace(HOLD, state="captured"))})
+
+    with pytest.raises(HoldResolved):
+        DynamoLedger(client, "table").void(HOLD.account_id, HOLD.hold_id, NOW, None)
+    stub.assert_no_pending_responses()
+
+
+def test_a_hold_that_changes_at_every_look_is_left_for_later() -> None:
+    client, stub = stubbed_dynamodb()
+    for _ in range(5):
+        refuse(stub, REFUSED, FINE, FINE)
+
+    with pytest.raises(TemporarilyBusy):
+        DynamoLedger(client, "table").void(HOLD.account_id, HOLD.hold_id, NOW, None)
+    stub.assert_no_pending_responses()
+
+
+def test_an_entry_before_its_time_is_a_bug_and_not_looked_at_again() -> None:
+    client, stub = stubbed_dynamodb()
+    refuse(stub, FINE, REFUSED, FINE)
+
+    with pytest.raises(Refused):
+        DynamoLedger(client, "table").void(HOLD.account_id, HOLD.hold_id, NOW, None)
     stub.assert_no_pending_responses()
