@@ -15,7 +15,8 @@ PREFLIGHT := $(PYTHON) infra/local/preflight.py
 PYTEST = $(BIN)/python -m pytest $(ARGS)
 # uv does not read pip's configuration, which may be the only one that knows of a mirror.
 INDEX = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}}
-UV = UV_DEFAULT_INDEX="$(INDEX)" $(BIN)/uv
+WITH_INDEX = UV_DEFAULT_INDEX="$(INDEX)"
+UV = $(WITH_INDEX) $(BIN)/uv
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	--custom-compile-command 'make lock'
 
@@ -56,7 +57,7 @@ bench: $(ENV) $(EMULATOR) ## Measure what the router adds to a direct call
 	@$(BIN)/python -m tests.bench
 
 layers: $(ENV) ## Build the layers into .build/layers (STAGE=local: for this machine, not for Lambda)
-	@$(BIN)/python -m infra.layers $(STAGE)
+	@$(WITH_INDEX) $(BIN)/python -m infra.layers $(STAGE)
 
 synth: has-node $(ENV) ## Synthesize the CDK app into .build/cdk.out, offline
 	@STAGE=$(STAGE) $(BIN)/python -m infra.app

@@ -103,12 +103,17 @@ class _Exchange:
         if behaviour.junk:
             await _respond(self.send, 200, _JUNK, _HTML)
             return True
-        answer = build_answer(
-            self.body,
-            reasoning=bool(behaviour.reasoning),
-            chunks=None if behaviour.chunks < 0 else behaviour.chunks,
-            empty=bool(behaviour.empty),
-        )
+        try:
+            answer = build_answer(
+                self.body,
+                reasoning=bool(behaviour.reasoning),
+                chunks=None if behaviour.chunks < 0 else behaviour.chunks,
+                empty=bool(behaviour.empty),
+            )
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            # Tools and formats are taken as they come; a schema that is none shows only now.
+            await _respond(self.send, 400, present_error(400, "The request cannot be understood."))
+            return True
         if behaviour.finish:
             answer = replace(answer, finish_reason=behaviour.finish)
         return await (self._stream if self.body.get("stream") else self._complete)(answer, behaviour)

@@ -8,6 +8,9 @@ Schema = Mapping[str, Any]
 _MAX_DEPTH = 8
 """Recursive schemas end here: deeper optional members are left out, deeper arrays are empty."""
 
+_MOST = 1_000
+"""Items and characters that a schema can demand of this provider."""
+
 # By the property's name, since a schema's type says little; matched as part of the lower-case name.
 _STRINGS_BY_NAME = {
     "city": "Paris",
@@ -74,7 +77,7 @@ def _object(schema: Schema, text: str, root: Schema, depth: int) -> dict[str, An
 def _array(schema: Schema, name: str, text: str, root: Schema, depth: int) -> list[Any]:
     if depth >= _MAX_DEPTH:
         return []
-    length: int = schema.get("minItems", 1)
+    length: int = min(schema.get("minItems", 1), _MOST)
     item = _value(schema.get("items", {"type": "string"}), name, text, root, depth + 1)
     return [item] * min(length, schema.get("maxItems", length))
 
@@ -84,7 +87,7 @@ def _string(schema: Schema, name: str, text: str) -> str:
     if value is None:
         lower = name.lower()
         value = next((known for part, known in _STRINGS_BY_NAME.items() if part in lower), text)
-    return value.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
+    return value.ljust(min(schema.get("minLength", 0), _MOST), ".")[: schema.get("maxLength")]
 
 
 def _number(schema: Schema) -> int | float:

@@ -197,8 +197,12 @@ class LedgerContract:
         assert refused.value.remaining == 0
 
     def test_what_is_free_passes_a_used_up_limit(self, ledger: Ledger, rich: AccountId) -> None:
-        ledger.hold(self.new_hold(rich, 0, key_limit=KeyLimit(ZERO)))
-        self.check(ledger, rich, available=1000, held=0)
+        limit = KeyLimit(nano(100))
+        hold = self.new_hold(rich, 100, key_limit=limit)
+        ledger.hold(hold)
+        ledger.capture(rich, hold.hold_id, nano(130), NOW, None)
+        ledger.hold(self.new_hold(rich, 0, key_limit=limit))
+        self.check(ledger, rich, available=870, held=0)
 
     def test_the_account_is_asked_before_the_key(self, ledger: Ledger, rich: AccountId) -> None:
         with pytest.raises(InsufficientCredit):

@@ -41,7 +41,7 @@ def test_unknown_key_is_401_for_the_openrouter_sdk(run: Run) -> None:
     assert caught.value.data.error.code == 401
 
 
-@pytest.mark.parametrize("header", [None, "Bearer", "Basic YTpi", f"Bearer {MARK}", "Bearer a b", "🔑"])
+@pytest.mark.parametrize("header", [None, "Bearer", "Basic YTpi", "Bearer junk", "Bearer a b", "🔑"])
 def test_no_or_junk_credentials_are_401(run: Run, header: str | None) -> None:
     headers = {} if header is None else {"authorization": header.encode()}
     response = httpx2.post(f"{run.base_url}/chat/completions", json=chat(), headers=headers, trust_env=False)

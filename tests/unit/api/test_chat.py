@@ -129,6 +129,16 @@ async def test_a_whole_answer_has_the_shape_that_clients_know() -> None:
     assert content["usage"]["cost_details"]["upstream_inference_cost"] == 0.00002
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_reasoning_is_hidden_from_who_does_not_want_to_see_it(stream: bool) -> None:
+    thinking = [Delta(reasoning="Hm", reasoning_details=[{"type": "reasoning.text", "text": "Hm"}]), *text("Hello")]
+    shown = await client(thinking).post({**HELLO, "stream": True})
+    assert b"Hm" in shown.body
+    hidden = await client(thinking).post({**HELLO, "stream": stream, "reasoning": {"exclude": True}})
+    assert b"Hm" not in hidden.body
+    assert b"Hello" in hidden.body
+
+
 async def test_events_that_arrive_together_leave_together() -> None:
     world = World({"one": [text("a", "b", "c")]})
     world.upstream.together = True

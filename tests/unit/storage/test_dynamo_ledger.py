@@ -9,6 +9,7 @@ from botocore.stub import ANY, Stubber
 from turnpike.domain.errors import HoldResolved, TemporarilyBusy
 from turnpike.domain.ids import AccountId, GenerationId
 from turnpike.domain.ledger import Hold, hold_entry
+from turnpike.storage import keys
 from turnpike.storage.items import hold_item
 from turnpike.storage.keys import OPEN_SHARDS
 from turnpike.storage.ledger import DynamoLedger
@@ -58,7 +59,9 @@ FINE = {"Code": "None"}
 
 def refuse(stub: Stubber, *reasons: dict[str, str]) -> None:
     """Of a void's actions: hold, entry, balance."""
-    stub.add_response("get_item", {"Item": hold_item(HOLD)})
+    # Read consistently: what was just resolved must not look pending.
+    read = {"TableName": "table", "Key": keys.hold(HOLD.account_id, HOLD.hold_id), "ConsistentRead": True}
+    stub.add_response("get_item", {"Item": hold_item(HOLD)}, read)
     modeled = {"CancellationReasons": list(reasons)}
     stub.add_client_error("transact_write_items", "TransactionCanceledException", modeled_fields=modeled)
 

@@ -36,7 +36,9 @@ class Edge:
 
     def __init__(self, routes: Sequence[BaseRoute], *, aclose: Callable[[], Awaitable[None]] | None = None) -> None:
         self._aclose = aclose
-        self._router = Router([Mount(prefix, routes=list(routes)) for prefix in PREFIXES], redirect_slashes=False)
+        # Of the mounted ones too: a slash too many is an unknown address, and no redirect to wherever `Host` says.
+        inner = Router(list(routes), redirect_slashes=False)
+        self._router = Router([Mount(prefix, inner) for prefix in PREFIXES], redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False

@@ -55,7 +55,7 @@ class ReadAhead:
         return b""
 
     async def _wait(self, within_s: float) -> None:
-        # A timer that fails the future costs a third of `asyncio.timeout`, and this runs for every read.
+        # A timer that fails the future costs half of `asyncio.timeout`, and this runs for every read.
         loop = asyncio.get_running_loop()
         self._taker = taker = loop.create_future()
         timer = loop.call_later(within_s, _expire, taker)

@@ -26,6 +26,8 @@ _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 256 * 1024
 _IDLE_CONNECTIONS = 64
 _IDLE_CONNECTION_S = 60.0
+_SHORTEST_SECRET = 12
+"""What is shorter is a word, as the demo provider's key is, and may stand in any message."""
 _PARTING_S = 0.1
 """For the last bytes after an answer's end, with which its connection can be used again."""
 
@@ -166,7 +168,7 @@ class HttpUpstream:
     def _without_key(self, error: UpstreamError) -> UpstreamError:
         """Some providers repeat the credential that they refuse."""
         key = self._api_keys.get(error.provider)
-        if key and key in error.message:
+        if key and len(key) >= _SHORTEST_SECRET and key in error.message:
             error.message = error.message.replace(key, "[credential]")
             error.args = (error.message,)
         return error

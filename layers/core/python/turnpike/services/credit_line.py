@@ -37,9 +37,11 @@ class CreditLine:
         self.grow_at_tokens = _WITHOUT_END if self.capped else held - held // 4
 
     async def grow(self, endpoint: Endpoint, output_tokens: int) -> bool:
-        """Hold another step; False once `output_tokens` have used up all that could be held."""
+        """Hold another step beyond `output_tokens`; False once they have used up all that could be held."""
         if not self._used_up:
-            await self._extend(NanoUsd(worst_cost([endpoint], 0, self.step_tokens)))
+            # More than a step may have arrived at once: some providers stream in bursts.
+            beyond = max(0, output_tokens - self._tokens_held(endpoint))
+            await self._extend(NanoUsd(worst_cost([endpoint], 0, beyond + self.step_tokens)))
             held = self._tokens_held(endpoint)
             self.grow_at_tokens = held if self._used_up else max(held - self.step_tokens // 4, output_tokens)
         return output_tokens <= self._tokens_held(endpoint)

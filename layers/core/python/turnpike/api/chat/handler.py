@@ -14,7 +14,7 @@ from turnpike.api.chat.parse import parse_chat_request
 from turnpike.api.chat.present import DONE, ChunkPresenter, present_completion
 from turnpike.api.edge import error_response, json_response, read_json
 from turnpike.api.sse import EventStream
-from turnpike.domain.chat import Delta
+from turnpike.domain.chat import ChatRequest, Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
 
@@ -44,17 +44,17 @@ class ChatCompletions:
         call = await self.complete_chat(principal, request, origin)
         try:
             if request.stream:
-                await self._stream(call, send)
+                await self._stream(call, send, reasoning=_shows_reasoning(request))
             else:
                 completion = await call.complete()
-                response = json_response(present_completion(call, completion), headers=_headers(call))
-                await response(scope, receive, send)
+                content = present_completion(call, completion, reasoning=_shows_reasoning(request))
+                await json_response(content, headers=_headers(call))(scope, receive, send)
         except TurnpikeError as error:
             await error_response(error, _headers(call))(scope, receive, send)
         finally:
             await call.report()
 
-    async def _stream(self, call: ChatCall, send: Send) -> None:
+    async def _stream(self, call: ChatCall, send: Send, *, reasoning: bool) -> None:
         """Raises AttemptsFailed as long as its status can still be sent."""
         events = EventStream(send, _headers(call), keepalive_s=self.keepalive_s)
         presenter: ChunkPresenter | None = None
@@ -62,7 +62,7 @@ class ChatCompletions:
         async def emit(deltas: Sequence[Delta]) -> None:
             nonlocal presenter
             # Made at the first content, when it is known who answers.
-            presenter = presenter or ChunkPresenter(call)
+            presenter = presenter or ChunkPresenter(call, reasoning=reasoning)
             chunks = presenter.present(deltas)
             if chunks:
                 await events.write(chunks)
@@ -73,16 +73,20 @@ class ChatCompletions:
             await events.quiet()
             if not events.started:
                 raise
-            await events.write(ChunkPresenter(call).present_break(error) + DONE, more=False)
+            await events.write(ChunkPresenter(call, reasoning=reasoning).present_break(error) + DONE, more=False)
             return
         finally:
             await events.quiet()
-        await events.write((presenter or ChunkPresenter(call)).present_end(), more=False)
+        await events.write((presenter or ChunkPresenter(call, reasoning=reasoning)).present_end(), more=False)
 
 
 def routes(guard: Guard, complete_chat: CompleteChat, *, keepalive_s: float) -> list[BaseRoute]:
     endpoint = ChatCompletions(guard, complete_chat, keepalive_s)
     return [Route("/chat/completions", endpoint, methods=["POST"])]
+
+
+def _shows_reasoning(request: ChatRequest) -> bool:
+    return not request.parameters.get("reasoning", {}).get("exclude", False)
 
 
 def _headers(call: ChatCall) -> dict[str, str]:

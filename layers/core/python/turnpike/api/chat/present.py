@@ -13,7 +13,8 @@ from turnpike.domain.pricing import Cost
 from turnpike.services.complete_chat import ChatCall
 
 
-def present_completion(call: ChatCall, completion: Completion) -> dict[str, Any]:
+def present_completion(call: ChatCall, completion: Completion, *, reasoning: bool) -> dict[str, Any]:
+    """`reasoning` is False where the client asked not to see it; it is paid for all the same."""
     return {
         "id": call.id,
         "object": "chat.completion",
@@ -22,7 +23,7 @@ def present_completion(call: ChatCall, completion: Completion) -> dict[str, Any]
         "provider": call.provider.name,
         "system_fingerprint": completion.system_fingerprint,
         "service_tier": completion.service_tier,
-        "choices": [_present_choice(choice) for choice in completion.choices],
+        "choices": [_present_choice(choice, reasoning) for choice in completion.choices],
         "usage": present_usage(call.usage, call.cost, call.upstream_cost),
     }
 
@@ -56,8 +57,10 @@ def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost) -> dict[str, Any]
 class ChunkPresenter:
     """Writes a stream's chunks. What all of them share is serialised once."""
 
-    def __init__(self, call: ChatCall) -> None:
+    def __init__(self, call: ChatCall, *, reasoning: bool) -> None:
+        """`reasoning` is False where the client asked not to see it."""
         self._call = call
+        self._reasoning = reasoning
         self._envelope: dict[str, Any] = {
             "id": call.id,
             "object": "chat.completion.chunk",
@@ -70,6 +73,9 @@ class ChunkPresenter:
     def present(self, deltas: Sequence[Delta]) -> bytes:
         """All of them as one piece of the stream; empty when none shows a client anything."""
         prefix = self._prefix
+        if not self._reasoning:
+            for delta in deltas:
+                delta.reasoning = delta.reasoning_details = None
         return b"".join(
             [
                 prefix + orjson.dumps(_present_delta(delta)) + b"]}\n\n"
@@ -124,11 +130,14 @@ def _present_delta(delta: Delta) -> dict[str, Any]:
     }
 
 
-def _present_choice(choice: Choice) -> dict[str, Any]:
+def _present_choice(choice: Choice, reasoning: bool) -> dict[str, Any]:
+    shown = choice.message
+    if not reasoning:
+        shown = {name: value for name, value in shown.items() if name not in ("reasoning", "reasoning_details")}
     return {
         "index": choice.index,
         "finish_reason": choice.finish_reason,
         "native_finish_reason": choice.native_finish_reason,
         "logprobs": choice.logprobs,
-        "message": {"role": "assistant", "content": None, "refusal": None, "reasoning": None, **choice.message},
+        "message": {"role": "assistant", "content": None, "refusal": None, "reasoning": None, **shown},
     }

@@ -1,0 +1,75 @@
+"""Builds what the functions share into .build/layers: `python -m infra.layers [stage]`.
+
+Each layer is a folder that Lambda unpacks below /opt, where it finds packages in `python`. The same sources
+always give the same files, so that CDK deploys a layer only when it has changed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from uv import find_uv_bin
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILT = ROOT / ".build" / "layers"
+CORE = ROOT / "layers" / "core" / "python"
+DEPS_LOCK = ROOT / "layers" / "deps" / "requirements.txt"
+
+LAMBDA = ("--python-platform", "aarch64-manylinux2014", "--python-version", "3.13")
+"""What the stacks' functions run on; the wheels have to be chosen for it, whatever this machine is."""
+# Never imported, or harmful: a .pth runs whenever Python starts with the layer as site directory.
+_STRIPPED = ("*.pth", "__pycache__", ".lock", ".mypy_cache", "bin", "tests")
+# The earliest that a zip can hold. Times are part of a zip, and so of what CDK compares.
+_MTIME_S = 315_532_800
+
+
+def build_core(target: Path) -> None:
+    """Our own package."""
+    shutil.copytree(CORE, target / "python", ignore=shutil.ignore_patterns(*_STRIPPED))
+    _stamp(target)
+
+
+def build_deps(target: Path, stage: str) -> None:
+    """Third parties' wheels, each checked against its hash; for this machine when the stage is `local`."""
+    command = [find_uv_bin(), "pip", "install", "--quiet", "--target", str(target / "python")]
+    command += [*(() if stage == "local" else LAMBDA), "--python", sys.executable]
+    # Copies: links would share their times and their deletion with uv's cache.
+    command += ["--link-mode", "copy", "--only-binary", ":all:", "--no-deps", "--require-hashes"]
+    subprocess.run([*command, "--requirements", str(DEPS_LOCK)], check=True)
+    strip(target)
+    _stamp(target)
+
+
+def strip(target: Path) -> None:
+    for path in [path for pattern in _STRIPPED for path in target.rglob(pattern)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def build(stage: str) -> Iterator[Path]:
+    """Build each layer anew; gives its folder once it is there."""
+    shutil.rmtree(BUILT, ignore_errors=True)
+    build_core(BUILT / "core")
+    yield BUILT / "core"
+    build_deps(BUILT / "deps", stage)
+    yield BUILT / "deps"
+
+
+def _stamp(target: Path) -> None:
+    for path in [target, *target.rglob("*")]:
+        os.utime(path, (_MTIME_S, _MTIME_S))
+
+
+def main(stage: str = "prod") -> None:
+    for layer in build(stage):
+        size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
+        print(f"{layer.relative_to(ROOT)}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,131 @@
+"""The stateful half of the deployment: it keeps what it is given, and matches what the code expects."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Match, Template
+
+from infra.app import build_app
+from infra.stacks.data_stack import MAX_DELIVERIES, METERING_TIMEOUT, DataStack
+from turnpike.storage.schema import TABLES, Attribute, Index, Table
+
+TABLE, QUEUE, POLICY = "AWS::DynamoDB::GlobalTable", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"
+DAY_S = 86_400
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> cdk.App:
+    return build_app("test", tmp_path_factory.mktemp("cdk"))
+
+
+@pytest.fixture(scope="session")
+def stack(app: cdk.App) -> DataStack:
+    found = app.node.find_child("turnpike-test-data")
+    assert isinstance(found, DataStack)
+    return found
+
+
+@pytest.fixture(scope="session")
+def template(stack: DataStack) -> Template:
+    return Template.from_stack(stack)
+
+
+def table_of(template: Template, table: Table) -> Mapping[str, Any]:
+    named = {"Properties": {"TableName": f"turnpike-test-{table.name}"}}
+    (found,) = template.find_resources(TABLE, named).values()
+    properties: Mapping[str, Any] = found["Properties"]
+    return properties
+
+
+def key_schema(owner: Table | Index) -> list[dict[str, str]]:
+    hashed = [{"AttributeName": owner.partition_key.name, "KeyType": "HASH"}]
+    return hashed + ([{"AttributeName": owner.sort_key.name, "KeyType": "RANGE"}] if owner.sort_key else [])
+
+
+def test_everything_is_there_and_nothing_else(template: Template) -> None:
+    template.resource_count_is(TABLE, len(TABLES))
+    template.resource_count_is(QUEUE, 2)
+    template.resource_count_is(POLICY, 2)
+    assert len(template.to_json()["Resources"]) == len(TABLES) + 4
+
+
+def test_the_stack_cannot_be_deleted_by_mistake(stack: DataStack) -> None:
+    assert stack.termination_protection
+
+
+@pytest.mark.parametrize("kind", [TABLE, QUEUE])
+def test_what_it_holds_outlives_it(template: Template, kind: str) -> None:
+    template.all_resources(kind, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+class TestTable:
+    def test_its_keys_and_indexes_are_as_declared(self, template: Template, table: Table) -> None:
+        made = table_of(template, table)
+        owners: list[Table | Index] = [table, *table.indexes]
+        keys = {key for owner in owners for key in (owner.partition_key, owner.sort_key) if key}
+        assert made["KeySchema"] == key_schema(table)
+        defined = {Attribute(each["AttributeName"], each["AttributeType"]) for each in made["AttributeDefinitions"]}
+        assert defined == keys
+        assert made.get("GlobalSecondaryIndexes", []) == [
+            {
+                "IndexName": index.name,
+                "KeySchema": key_schema(index),
+                "Projection": {"ProjectionType": index.projection},
+            }
+            for index in table.indexes
+        ]
+
+    def test_it_expires_items_where_declared(self, template: Template, table: Table) -> None:
+        declared = {"AttributeName": table.ttl_attribute, "Enabled": True} if table.ttl_attribute else None
+        assert table_of(template, table).get("TimeToLiveSpecification") == declared
+
+    def test_it_costs_nothing_while_idle(self, template: Template, table: Table) -> None:
+        assert table_of(template, table)["BillingMode"] == "PAY_PER_REQUEST"
+
+    def test_every_replica_is_protected_and_can_be_restored(self, template: Template, table: Table) -> None:
+        replicas = table_of(template, table)["Replicas"]
+        assert replicas
+        for replica in replicas:
+            assert replica["DeletionProtectionEnabled"] is True
+            assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_a_usage_event_that_cannot_be_settled_is_parked(template: Template) -> None:
+    ((parked, _),) = template.find_resources(QUEUE, {"Properties": {"QueueName": "turnpike-test-usage-dlq"}}).items()
+    template.has_resource_properties(
+        QUEUE,
+        {
+            "QueueName": "turnpike-test-usage",
+            "RedrivePolicy": {
+                "deadLetterTargetArn": {"Fn::GetAtt": [parked, "Arn"]},
+                "maxReceiveCount": MAX_DELIVERIES,
+            },
+        },
+    )
+
+
+def test_a_message_stays_hidden_while_metering_works_on_it(template: Template) -> None:
+    template.has_resource_properties(
+        QUEUE,
+        {"QueueName": "turnpike-test-usage", "VisibilityTimeout": 6 * METERING_TIMEOUT.to_seconds()},
+    )
+
+
+def test_parked_messages_wait_longer_than_the_queue_keeps_any(template: Template) -> None:
+    template.has_resource_properties(
+        QUEUE, {"QueueName": "turnpike-test-usage-dlq", "MessageRetentionPeriod": 14 * DAY_S}
+    )
+    template.has_resource_properties(
+        QUEUE, {"QueueName": "turnpike-test-usage", "MessageRetentionPeriod": Match.absent()}
+    )
+
+
+def test_queues_are_encrypted_at_rest_and_in_transit(template: Template) -> None:
+    template.all_resources_properties(QUEUE, {"SqsManagedSseEnabled": True})
+    refuse_plain_http = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    template.all_resources_properties(
+        POLICY, {"PolicyDocument": {"Statement": Match.array_with([Match.object_like(refuse_plain_http)])}}
+    )
