@@ -79,7 +79,7 @@ has-node:
 	@$(PREFLIGHT) node
 
 has-port:
-	@$(PREFLIGHT) port $(PORT)
+	@$(PREFLIGHT) port "$(PORT)"
 
 # uv is in the lock like the rest: pip checks its hash, and uv theirs.
 $(ENV): tests/requirements.txt

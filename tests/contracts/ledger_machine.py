@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from turnpike.domain.api_keys import ApiKey, KeySpend, LimitReset
 from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded, ReferenceReused, TurnpikeError
@@ -27,14 +27,15 @@ Answer = TypeVar("Answer")
 At = tuple[AccountId, GenerationId]
 
 RESETS: dict[str, LimitReset | None] = {"unlimited": None, "total": None, "weekly": "weekly"}
-LIMITS = {"unlimited": None, "total": nano(900), "weekly": nano(400)}
+LIMITS = {"unlimited": None, "total": nano(500), "weekly": nano(200)}
 """Each account has these three keys, named for the windows of their limits."""
 
 key_names = st.sampled_from(sorted(LIMITS))
 hold_ids = st.sampled_from([GenerationId(f"gen-{number}") for number in range(8)])
 """Few, so that a history comes back to them, rightly and wrongly."""
-amounts = st.one_of(st.just(0), st.integers(1, 30), st.integers(1, 300)).map(nano)
-some = st.integers(1, 200).map(nano)
+costs = st.sampled_from([0, 1, 49, 50, 51, 100, 150, 300]).map(nano)
+steps = st.sampled_from([1, 50, 100]).map(nano)
+"""Few as well, so that amounts meet: sums that are equal, limits that are just reached."""
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -60,14 +61,24 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # What may happen
 
-    @rule(account=st.integers(0, 1), amount=some, reference=st.sampled_from("abcdef"))
+    @initialize(credit=st.lists(st.sampled_from([0, 150, 1000]), min_size=2, max_size=2))
+    def begin_with_credit(self, credit: list[int]) -> None:
+        for account, amount in enumerate(credit):
+            if amount:
+                self.top_up(account, nano(amount), "a")
+
+    @rule(
+        account=st.integers(0, 1),
+        amount=st.sampled_from([100, 300, 1000]).map(nano),
+        reference=st.sampled_from("abc"),
+    )
     def top_up(self, account: int, amount: NanoUsd, reference: str) -> None:
         account_id = self.accounts[account]
         answer = self.ask(lambda it: it.top_up(account_id, amount, reference=reference, now_s=self.now_s))
         earlier = self.top_ups.setdefault((account_id, reference), amount)
         assert isinstance(answer, ReferenceReused) == (earlier != amount)
 
-    @rule(account=st.integers(0, 1), hold_id=hold_ids, key=key_names, amount=amounts, seconds=st.integers(1, 3000))
+    @rule(account=st.integers(0, 1), hold_id=hold_ids, key=key_names, amount=costs, seconds=st.integers(1, 3000))
     def hold(self, account: int, hold_id: GenerationId, key: str, amount: NanoUsd, seconds: int) -> None:
         limit = LIMITS[key]
         key_limit = None if limit is None else KeyLimit(limit, window_of(RESETS[key], self.now_s))
@@ -84,7 +95,7 @@ class LedgerMachine(RuleBasedStateMachine):
         hold = self.any_hold(data)
         self.ask(lambda it: it.hold(hold))
 
-    @rule(data=st.data(), by=some, times=st.integers(1, 2), answer_lost=st.booleans())
+    @rule(data=st.data(), by=steps, times=st.integers(1, 2), answer_lost=st.booleans())
     @precondition(lambda self: self.seen)
     def extend(self, data: st.DataObject, by: NanoUsd, times: int, answer_lost: bool) -> None:
         hold = self.any_hold(data)
@@ -95,7 +106,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if answer_lost:
                 self.seen[hold.account_id, hold.hold_id] = hold
 
-    @rule(data=st.data(), cost=amounts, recorded=st.booleans())
+    @rule(data=st.data(), cost=costs, recorded=st.booleans())
     @precondition(lambda self: self.seen)
     def capture(self, data: st.DataObject, cost: NanoUsd, recorded: bool) -> None:
         hold = self.any_hold(data)
@@ -121,12 +132,12 @@ class LedgerMachine(RuleBasedStateMachine):
         for account_id, hold_id in self.due():
             assert isinstance(self.expire_one(self.seen[account_id, hold_id]), Resolution)
 
-    @rule(data=st.data(), cost=amounts, answered=st.booleans(), times=st.integers(1, 2))
+    @rule(data=st.data(), cost=costs, answered=st.booleans(), times=st.integers(1, 2))
     @precondition(lambda self: self.seen)
     def deliver(self, data: st.DataObject, cost: NanoUsd, answered: bool, times: int) -> None:
         """As metering does: in time, twice, or after the hold expired."""
         hold = self.any_hold(data)
-        record = generation(hold, cost=cost if answered else ZERO)
+        record = generation(hold, cost=cost if answered else ZERO, upstream_cost=cost)
         for _ in range(times):
             answer = self.ask(lambda it: SettleUsage(it)(record, answered, self.now_s))
             self.note(hold, answer, record.cost, record)
@@ -230,7 +241,9 @@ class LedgerMachine(RuleBasedStateMachine):
         return [at for at in pending if self.seen[at].expires_at_s <= self.now_s]
 
     def any_hold(self, data: st.DataObject) -> Hold:
-        return data.draw(st.sampled_from(list(self.seen.values())))
+        # Mostly a pending one: once it is resolved, little more can happen to it.
+        pending = [hold for at, hold in self.seen.items() if at not in self.resolutions]
+        return data.draw(st.sampled_from(pending * 4 + list(self.seen.values())))
 
     def balance(self, account_id: AccountId) -> Balance:
         return self.read(lambda it: it.get_balance(account_id))

@@ -350,7 +350,7 @@ def test_schema_that_is_none_is_the_clients_error(http: httpx2.Client, schema: A
     tools = [{"type": "function", "function": {"name": "tool", "parameters": schema}}]
     response = http.post("/chat/completions", json=chat(tools=tools, tool_choice="required"))
 
-    assert error_of(response, 400)["metadata"]["provider_name"] == "Demo"
+    assert "provider_name" in error_of(response, 400)["metadata"]
 
 
 @pytest.mark.parametrize("depth", [101, 1_000, 1_000_000])
