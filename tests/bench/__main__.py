@@ -17,7 +17,7 @@ from tests.bench.figures import Figure
 from tests.bench.loader import LoadError
 from tests.bench.measure import QUICK, Measurements, Plan
 from tests.bench.report import CAVEAT, machine, print_table, say, write_json
-from tests.bench.settling import drain
+from tests.bench.settling import settle
 
 _RESULT = ROOT / ".build" / "bench.json"
 _PROFILE = STATE / "profile.txt"
@@ -50,7 +50,8 @@ def _measure(arguments: argparse.Namespace) -> list[Figure]:
     with composed(_PROFILE if arguments.profile else None) as world:
         figures = _run(world, plan, parts)
         if not arguments.quick and not arguments.only:
-            say(drain(world, say))
+            say("settling")
+            say(settle(world))
         environ = world.environ
     if arguments.profile:
         say(f"where the router's CPU went is in {_PROFILE.relative_to(ROOT)}; its figures are of no use now")

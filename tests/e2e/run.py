@@ -121,6 +121,8 @@ def running(folder: Path, **variables: str) -> Iterator[Run]:
         assert not env_file(port).exists()
     finally:
         end(process)
+        # A run that was killed leaves it behind.
+        env_file(port).unlink(missing_ok=True)
         if (STATE / str(port)).exists():
             shutil.move(STATE / str(port), folder / f"state-{port}")
 
@@ -140,10 +142,10 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, said: Path) ->
     return dict(line.split("=", 1) for line in env_file(port).read_text().splitlines())
 
 
-def interrupt(process: subprocess.Popen[bytes], said: Path, number: signal.Signals = signal.SIGINT) -> None:
+def interrupt(process: subprocess.Popen[bytes], said: Path) -> None:
     """Ctrl-C, as a terminal sends it: to the whole group. Then nothing that was started may be left."""
     family = family_of(process)
-    os.killpg(process.pid, number)
+    os.killpg(process.pid, signal.SIGINT)
     assert process.wait(_END_WITHIN_S) == 0, said.read_text()
     _, left = psutil.wait_procs(family, timeout=1)
     assert not left, left

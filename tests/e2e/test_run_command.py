@@ -1,8 +1,6 @@
 """`make run`'s command: what it prints works, ports are said plainly, and Ctrl-C leaves nothing behind."""
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,11 +111,6 @@ def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
         assert not env_file(port).exists()
 
 
-def test_termination_ends_it_too(tmp_path: Path) -> None:
-    with starting(tmp_path) as (process, _, said):
-        interrupt(process, said, signal.SIGTERM)
-
-
 def test_killed_run_takes_the_emulator_along(tmp_path: Path) -> None:
     with starting(tmp_path) as (process, _, _):
         family = family_of(process)
@@ -128,10 +121,10 @@ def test_killed_run_takes_the_emulator_along(tmp_path: Path) -> None:
 
 
 def test_open_stream_ends_before_the_server_does(tmp_path: Path) -> None:
-    """Ctrl-C during an answer: it is given the time to end."""
+    """A polite signal during an answer, which is given the time to end."""
     with running(tmp_path) as run, http_client(run.base_url, run.api_key) as http:
         body = chat("demo/slow", stream=True, max_tokens=5)
         with http.stream("POST", "/chat/completions", json=body) as response:
-            os.killpg(run.process.pid, signal.SIGINT)
+            run.process.terminate()
             text = response.read().decode()
         assert chunks_of(text)[-1]["usage"]["completion_tokens"] == 5

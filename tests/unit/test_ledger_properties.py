@@ -17,4 +17,4 @@ class InMemoryHistory(LedgerMachine):
 
 
 TestInMemoryHistory = InMemoryHistory.TestCase
-TestInMemoryHistory.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestInMemoryHistory.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
