@@ -1,6 +1,6 @@
 """Figures: what was measured, what it should be, and how a list of samples becomes one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
@@ -34,14 +34,13 @@ def spread(samples: Sequence[float]) -> Spread:
 
 
 def added(
-    name: str, routed_s: Sequence[float], direct_s: Sequence[float], targets: Spread | None = None
+    name: str, routed_s: Sequence[float], direct_s: Sequence[float], targets: Mapping[str, float] | None = None
 ) -> list[Figure]:
     """By how much each percentile through the router exceeds the same percentile of the direct call, in ms."""
     routed, direct = spread(routed_s), spread(direct_s)
     figures = []
     for part in ("p50", "p95", "p99"):
         through, without = getattr(routed, part) * 1000, getattr(direct, part) * 1000
-        target = getattr(targets, part) if targets else None
         note = f"{through:.2f} through the router, {without:.2f} direct"
-        figures.append(Figure(f"{name}, {part}", through - without, "ms", target, note))
+        figures.append(Figure(f"{name}, {part}", through - without, "ms", (targets or {}).get(part), note))
     return figures
