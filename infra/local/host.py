@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from socket import socket
 from types import FrameType
+from urllib.parse import urlsplit
 
 from infra.local.console import announce, complain, say
 from infra.local.demo_provider import DemoProvider
@@ -103,6 +104,7 @@ def run(sock: socket, stop: _Stop) -> None:
         stack.callback(sock.close)
         aws = stack.enter_context(emulator(state / "emulator.log"))
         _set_aws(aws.environ())
+        _forget_other_runs()
         say("AWS", f"emulated at {aws.endpoint_url}")
         resources = provision(_STAGE)
         say(
@@ -181,6 +183,14 @@ def _set_aws(variables: Mapping[str, str]) -> None:
     # Neither the emulator nor the demo provider is to be reached through the user's proxy.
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), HOST)))
+
+
+def _forget_other_runs() -> None:
+    """Drop the variables of another local run: OpenRouter is a provider too, and would be looked for there."""
+    host = urlsplit(os.environ.get("OPENROUTER_BASE_URL", "")).hostname
+    if host in (HOST, "localhost"):
+        for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL"):
+            os.environ.pop(name, None)
 
 
 def _set_settings(settings: Settings) -> None:

@@ -35,6 +35,9 @@ def main() -> int:
     except (CompositionError, EmulatorError, LoadError) as error:
         say(str(error))
         return 1
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
     write_json(_RESULT, figures, quick=arguments.quick)
     print()
     print_table(figures, markdown=arguments.markdown)

@@ -289,6 +289,29 @@ async def test_management_keys_cannot_call_models() -> None:
     assert answer.status == 403
 
 
+async def test_headers_are_kept_up_to_a_length() -> None:
+    it = client()
+    assert (await it.post(HELLO, headers={"user-agent": "a" * 60_000})).status == 200
+    (event,) = it.world.queue.events
+    assert len(event["generation"].user_agent) == 512
+    refused = await it.post(HELLO, headers={"x-session-id": "s" * 257})
+    assert refused.status == 400
+    assert refused.json["error"]["message"].startswith("x-session-id")
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "number"),
+    [({"max_tokens": 8_001}, "max_tokens", "8000"), ({"models": ["acme/chat"], "long": True}, "messages", "100000")],
+)
+async def test_too_long_a_request_is_told_how_long_it_may_be(asked: dict[str, Any], field: str, number: str) -> None:
+    messages = [{"role": "user", "content": "x" * 700_000}] if asked.pop("long", False) else HELLO["messages"]
+    answer = await client().post({**HELLO, **asked, "messages": messages})
+    assert answer.status == 404
+    constraint = answer.json["error"]["availability"]["constraint"]
+    assert constraint["field"] == field
+    assert number in constraint["detail"]
+
+
 async def test_an_unexpected_failure_is_500_and_says_nothing() -> None:
     it = client([RuntimeError("the prompt was hunter2")])
     answer = await it.post(HELLO)

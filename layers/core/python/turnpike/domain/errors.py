@@ -214,14 +214,22 @@ class ServiceError(TurnpikeError):
 class AttemptsFailed(ServiceError):
     """Every endpoint of the route was tried; presents the last attempt's error."""
 
-    def __init__(self, last: UpstreamError, *, models: Sequence[str], failed: Sequence[tuple[str, int | None]]) -> None:
-        """`failed`: (provider, upstream status) of every attempt, in order."""
+    def __init__(
+        self,
+        last: UpstreamError,
+        *,
+        models: Sequence[str],
+        failed: Sequence[tuple[str, int | None]],
+        provider_name: str,
+    ) -> None:
+        """`failed`: (provider's slug, upstream status) of every attempt, in order; the name is of the last one."""
         super().__init__(last.message)
         self.status = last.status
         self.error_type = last.error_type
         self.retry_after_s = last.retry_after_s
         self.last = last
         self.failed = failed
+        self.provider_name = provider_name
         statuses = {status for _, status in failed}
         if statuses == {429}:
             self.availability = self._availability("capacity_exhausted", models)
@@ -238,7 +246,7 @@ class AttemptsFailed(ServiceError):
     def metadata(self) -> Mapping[str, Any]:
         previous = [{"provider": provider, "code": status} for provider, status in self.failed[:-1]]
         return {
-            "provider_name": self.last.provider,
+            "provider_name": self.provider_name,
             **({"provider_code": self.last.provider_code} if self.last.provider_code else {}),
             **({"previous_errors": previous} if previous else {}),
         }

@@ -25,7 +25,7 @@ def plan_route(request: ChatRequest, catalog: Catalog, *, prompt_tokens: int, ra
         kept = _filter(endpoints, request, prompt_tokens, excluded_by)
         route += _order(kept, request.provider, random)
     if not route:
-        raise _no_endpoints(request, sorted(excluded_by))
+        raise _no_endpoints(request, catalog, sorted(excluded_by))
     return route
 
 
@@ -124,14 +124,27 @@ def _weighted(endpoints: list[Endpoint], random: Random) -> list[Endpoint]:
     return ordered
 
 
-def _no_endpoints(request: ChatRequest, excluded_by: Sequence[str]) -> NoEndpoints:
+def _no_endpoints(request: ChatRequest, catalog: Catalog, excluded_by: Sequence[str]) -> NoEndpoints:
     models = ", ".join(request.models)
-    reasons = ", ".join(excluded_by)
-    advice = f"loosen what the request demands ({reasons})" if reasons else "ask for another model"
+    field, advice = "provider", "ask for another model"
+    if excluded_by == ["context_length"]:
+        field, advice = _what_is_too_long(request, catalog)
+    elif excluded_by:
+        advice = f"loosen what the request demands ({', '.join(excluded_by)})"
     availability = Availability(
         "constraint_filtered" if excluded_by else "no_endpoints",
         request.models,
         excluded_by=excluded_by,
-        constraint=("provider", advice),
+        constraint=(field, advice),
     )
     return NoEndpoints(f"No endpoints found for {models} that satisfy this request: {advice}", availability)
+
+
+def _what_is_too_long(request: ChatRequest, catalog: Catalog) -> tuple[str, str]:
+    """(field, advice) with the limit of the roomiest endpoint."""
+    endpoints = [each for slug in request.models for each in catalog.get_model(slug).endpoints]
+    longest = max(each.max_completion_tokens or each.context_length for each in endpoints)
+    if request.max_tokens is not None and request.max_tokens > longest:
+        return "max_tokens", f"ask for at most {longest} tokens, not {request.max_tokens}"
+    context = max(each.context_length for each in endpoints)
+    return "messages", f"shorten the prompt; the context takes {context} tokens"

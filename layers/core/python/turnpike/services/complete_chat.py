@@ -191,7 +191,9 @@ class ChatCall:
             left = self._fallbacks(failure, left)
             if not left or time.monotonic() >= self._origin.deadline:
                 failed = [(attempt.provider, attempt.status) for attempt in self._attempts]
-                self._error = AttemptsFailed(failure, models=self._request.models, failed=failed)
+                self._error = AttemptsFailed(
+                    failure, models=self._request.models, failed=failed, provider_name=self.provider.name
+                )
                 raise self._error
 
     def _fallbacks(self, failure: UpstreamError, left: list[Endpoint]) -> list[Endpoint]:

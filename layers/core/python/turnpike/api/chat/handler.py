@@ -20,6 +20,7 @@ from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
 
 _LONGEST_S = 900.0
 """What a request may take where the host sets no limit; the same as a Lambda invocation's most."""
+_LONGEST_HEADER = 512
 _RESERVED_S = 5.0
 """Kept at the end of an invocation, to end the stream properly and to report what was used."""
 
@@ -99,7 +100,12 @@ def _origin(scope: Scope, headers: Headers, arrived_at: float) -> Origin:
     return Origin(
         arrived_at,
         deadline=arrived_at + left_s - _RESERVED_S,
-        http_referer=headers.get("http-referer") or headers.get("referer"),
-        app_title=headers.get("x-openrouter-title") or headers.get("x-title"),
-        user_agent=headers.get("user-agent"),
+        http_referer=_header(headers, "http-referer", "referer"),
+        app_title=_header(headers, "x-openrouter-title", "x-title"),
+        user_agent=_header(headers, "user-agent"),
     )
+
+
+def _header(headers: Headers, *names: str) -> str | None:
+    """The first of them that is there, as much of it as is worth keeping: it is stored with the generation."""
+    return next((headers[name][:_LONGEST_HEADER] for name in names if headers.get(name)), None)

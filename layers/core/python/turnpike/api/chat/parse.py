@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
-from turnpike.api.chat.schema import ChatBody, MaxPrice, Provider
+from turnpike.api.chat.schema import LONGEST_SESSION_ID, ChatBody, MaxPrice, Provider
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest, ProviderPreferences
 from turnpike.domain.errors import InvalidRequest
@@ -46,6 +46,9 @@ def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequ
     body = parse(ChatBody, content)
     if body.plugins:
         raise InvalidRequest("plugins are not supported by this deployment; leave them out", field="plugins")
+    session_id = body.session_id or headers.get("x-session-id")
+    if session_id and len(session_id) > LONGEST_SESSION_ID:
+        raise InvalidRequest(f"it may have at most {LONGEST_SESSION_ID} characters", field="x-session-id")
     return ChatRequest(
         models=_models(body),
         messages=content["messages"],
@@ -54,7 +57,7 @@ def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequ
         max_tokens=body.max_completion_tokens or body.max_tokens,
         provider=_preferences(body.provider) if body.provider else ProviderPreferences(),
         user=body.user,
-        session_id=body.session_id or headers.get("x-session-id"),
+        session_id=session_id,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Probability = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Tokens = Annotated[int, Field(ge=1)]
+LONGEST_SESSION_ID = 256
 Effort = Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"]
 
 
@@ -231,5 +232,5 @@ class ChatBody(_Checked):
     prompt_cache_key: str | None = None
     web_search_options: dict[str, Any] | None = None
     user: Annotated[str, Field(max_length=256)] | None = None
-    session_id: Annotated[str, Field(max_length=256)] | None = None
+    session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None
     plugins: list[dict[str, Any]] | None = None
