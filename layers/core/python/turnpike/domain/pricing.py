@@ -33,7 +33,7 @@ class Pricing:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a generation costs. `total` is rounded up once, so the parts may sum to less than it."""
+    """What a generation costs. Each is rounded up by itself, so the parts need not sum to `total`, which is charged."""
 
     total: NanoUsd = ZERO
     prompt: NanoUsd = ZERO
@@ -54,13 +54,14 @@ def price(usage: Usage, pricing: Pricing) -> Cost:
     read = pricing.input_cache_read
     write = pricing.input_cache_write
     reasoning = pricing.internal_reasoning
+    # Never below zero: a provider that counts more cached than prompt tokens is wrong about one of them.
     prompt = (
-        pricing.prompt * (usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens)
+        pricing.prompt * max(0, usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens)
         + (pricing.prompt if read is None else read) * usage.cached_tokens
         + (pricing.prompt if write is None else write) * usage.cache_write_tokens
     )
     completion = (
-        pricing.completion * (usage.completion_tokens - usage.reasoning_tokens)
+        pricing.completion * max(0, usage.completion_tokens - usage.reasoning_tokens)
         + (pricing.completion if reasoning is None else reasoning) * usage.reasoning_tokens
     )
     return Cost(round_up(prompt + completion + pricing.request), round_up(prompt), round_up(completion))

@@ -39,5 +39,5 @@ class ReportUsage:
     def _settle_here(self, generation: Generation, answered: bool, event: dict[str, Any]) -> None:
         try:
             self.settle(generation, answered, int(self.now()))
-        except TurnpikeError:
+        except Exception:  # Whatever it is, a missing grant included: the log is the last place that keeps it.
             self.log_unsettled(event)
