@@ -38,9 +38,14 @@ _one_at_a_time = threading.Lock()
 def load_function(name: str, stage: str) -> Callable[[Mapping[str, Any]], Any]:
     """The function's handler, to be called with an event. Importing it reads the environment."""
     handler = importlib.import_module(f"functions.{name}.handler").handler
+    metrics = importlib.import_module("turnpike.telemetry").metrics
 
     def invoke(event: Mapping[str, Any]) -> Any:
         with _one_at_a_time:
-            return handler(event, LocalContext(f"turnpike-{stage}-{name}"))
+            try:
+                return handler(event, LocalContext(f"turnpike-{stage}-{name}"))
+            finally:
+                # Switched off, they are kept all the same, and printed at every hundredth.
+                metrics.clear_metrics()
 
     return invoke
