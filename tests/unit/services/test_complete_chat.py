@@ -199,6 +199,16 @@ async def test_a_stream_ends_with_402_when_the_credit_is_gone_and_what_came_is_c
     assert balance.usage_total > 900_000
 
 
+async def test_an_answer_that_is_finished_is_not_broken_off_for_want_of_credit() -> None:
+    world = World({"one": [text("x" * 3_000, usage=Usage(10, 400))]}, credit_usd="0.001", allowance_tokens=100)
+    world.upstream.together = True
+    deltas = await world.stream(request())
+    assert deltas[-1].error is None
+    assert deltas[-1].finish_reason == "stop" or deltas[-1].usage is not None
+    settle(world)
+    assert world.ledger.get_balance(ACCOUNT).usage_total == 10 * 1_000 + 400 * 2_000
+
+
 async def test_a_key_over_its_limit_is_refused() -> None:
     world = World({"one": [text("Hello")]})
     with pytest.raises(KeyLimitExceeded, match="Key limit exceeded"):

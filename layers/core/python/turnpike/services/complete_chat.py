@@ -219,9 +219,9 @@ class ChatCall:
                 await emit(deltas)
             if error:
                 raise error
-            if meter.output_tokens > credit.grow_at_tokens and not await credit.grow(
-                self.endpoint, meter.output_tokens
-            ):
+            if meter.finish_reason or meter.output_tokens <= credit.grow_at_tokens:
+                continue  # Nothing more to hold for; a finished answer is not broken off for want of credit.
+            if not await credit.grow(self.endpoint, meter.output_tokens):
                 gone = InsufficientCredit("The account's credit ran out during this answer", available=ZERO)
                 await self._break_off(gone, emit)
                 return
