@@ -10,11 +10,12 @@ from typing import Any
 
 from turnpike.domain.api_keys import ApiKey, KeyRole, Principal, hash_secret, label_of
 from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
-from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta, Usage
+from turnpike.domain.chat import ChatRequest, Completion, Delta, Usage
 from turnpike.domain.errors import ErrorType, UpstreamError
 from turnpike.domain.ids import AccountId
 from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.domain.pricing import Pricing
+from turnpike.providers.folding import completion_of
 from turnpike.services.admit import Admit
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
 from turnpike.services.report_usage import ReportUsage
@@ -27,8 +28,8 @@ SECRET = "sk-or-v1-" + "a" * 64
 PROMPT_PRICE = Decimal("0.000001")
 COMPLETION_PRICE = Decimal("0.000002")
 
-Script = Sequence[Delta | Exception | float]
-"""One attempt of a provider: deltas to send, errors to raise or send, seconds to wait."""
+Script = Sequence[Delta | Exception | float | Completion]
+"""One attempt of a provider: deltas to send, errors to raise or send, seconds to wait, or a whole answer."""
 
 
 def endpoint(provider: str = "one", model: str = "acme/chat", **changes: Any) -> Endpoint:
@@ -90,17 +91,14 @@ class ScriptedUpstream:
     """Set when a script has come to its first wait."""
 
     async def complete(self, request: ChatRequest, endpoint: Endpoint) -> Completion:
-        message: dict[str, Any] = {"content": ""}
-        finish, usage = None, None
+        deltas: list[Delta] = []
         for step in self._next(request, endpoint):
+            if isinstance(step, Completion):
+                return step
             delta = await self._play(step)
-            if delta is None:
-                continue
-            if delta.error:
-                raise delta.error
-            message["content"] += delta.content or ""
-            finish, usage = delta.finish_reason or finish, delta.usage or usage
-        return Completion([Choice(0, message, finish, finish)], usage)
+            if delta is not None:
+                deltas.append(delta)
+        return completion_of(deltas)
 
     async def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
         batch: list[Delta] = []

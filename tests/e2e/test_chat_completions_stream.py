@@ -22,10 +22,11 @@ def test_openai_streams_content_then_usage(openai: OpenAI) -> None:
     text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
     assert f'You said: "Hello {MARK}"' in text
     reasons = [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason]
-    assert reasons == ["stop"]
+    # The chunk with the usage says it once more.
+    assert reasons == ["stop", "stop"]
     assert [chunk.usage is not None for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     last = chunks[-1]
-    assert last.choices == []
+    assert last.choices[0].delta.content == ""
     assert last.usage is not None
     assert nano(last.usage.cost) == price(last.usage) > 0
 
@@ -177,7 +178,7 @@ def test_bytes_of_a_stream(http: httpx2.Client) -> None:
     assert all(chunk["choices"][0]["finish_reason"] is None for chunk in content)
     assert finish["choices"][0]["finish_reason"] == "stop"
     assert finish["choices"][0]["native_finish_reason"] == "stop"
-    assert usage["choices"] == []
+    assert usage["choices"][0] == {**finish["choices"][0], "delta": {"role": "assistant", "content": ""}}
     assert nano(usage["usage"]["cost"]) > 0
     assert all("usage" not in chunk for chunk in chunks[:-1])
 
@@ -191,6 +192,8 @@ def test_bytes_of_a_stream_that_breaks_off(http: httpx2.Client) -> None:
     assert set(last["error"]) >= {"code", "message", "metadata"}
     assert last["choices"][0]["finish_reason"] == "error"
     assert last["choices"][0]["delta"]["content"] == ""
+    assert last["usage"]["cost"] == 0
+    assert chunks_of(response.text)[-1] == last
 
 
 def test_comments_keep_a_slow_stream_alive(http: httpx2.Client) -> None:

@@ -1,95 +1,20 @@
 """`POST /chat/completions` through the ASGI app, with a scripted provider and everything else in memory."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
-from starlette.types import Message
 
-from turnpike.api.auth import Guard
-from turnpike.api.chat import handler
-from turnpike.api.edge import MAX_BODY_BYTES, Edge
+from turnpike.api.edge import MAX_BODY_BYTES
 from turnpike.domain.api_keys import hash_secret
 from turnpike.domain.chat import Delta
-from turnpike.services.authenticate import Authenticate
 
-from tests.fakes import InMemoryApiKeys
-from tests.scenario import SECRET, Script, World, failure, principal, text
+from tests.chat_client import HELLO, Client
+from tests.scenario import Script, World, failure, principal, text
 
 pytestmark = pytest.mark.anyio
-
-HELLO = {"model": "acme/chat", "messages": [{"role": "user", "content": "Hello"}]}
-
-
-class Answer:
-    """What an app sent: `events` are the SSE payloads, decoded."""
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        start, *bodies = messages
-        assert start["type"] == "http.response.start"
-        assert [body.get("more_body", False) for body in bodies] == [True] * (len(bodies) - 1) + [False]
-        self.status = start["status"]
-        self.headers = {name.decode(): value.decode() for name, value in start["headers"]}
-        self.writes = [body["body"] for body in bodies]
-        self.body = b"".join(self.writes)
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
-
-    @property
-    def lines(self) -> list[str]:
-        return [line for line in self.body.decode().split("\n\n") if line]
-
-    @property
-    def events(self) -> list[Any]:
-        assert self.lines[-1] == "data: [DONE]"
-        return [orjson.loads(line.removeprefix("data: ")) for line in self.lines[:-1] if not line.startswith(":")]
-
-
-class Client:
-    def __init__(self, world: World, *, keepalive_s: float = 10) -> None:
-        self.world = world
-        self.keys = InMemoryApiKeys()
-        self.keys.create(principal().key)
-        guard = Guard(Authenticate(self.keys, ttl_s=30))
-        self.app = Edge(handler.routes(guard, world.case, keepalive_s=keepalive_s))
-
-    async def post(
-        self,
-        content: Any,
-        *,
-        secret: str | None = SECRET,
-        path: str = "/api/v1/chat/completions",
-        method: str = "POST",
-        headers: dict[str, str] | None = None,
-    ) -> Answer:
-        body = content if isinstance(content, bytes) else orjson.dumps(content)
-        given = {"content-type": "application/json", **(headers or {})}
-        if secret:
-            given["authorization"] = f"Bearer {secret}"
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": b"",
-            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-        }
-        sent: list[Message] = []
-
-        async def receive() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        await self.app(scope, receive, send)
-        return Answer(sent)
 
 
 def client(*scripts: Script, **options: Any) -> Client:
@@ -112,7 +37,14 @@ async def test_a_stream_has_the_shape_that_clients_know() -> None:
         {"role": "assistant", "content": "lo"},
     ]
     assert finish["choices"][0]["finish_reason"] == "stop"
-    assert last["choices"] == []
+    assert last["choices"] == [
+        {
+            "index": 0,
+            "delta": {"role": "assistant", "content": ""},
+            "finish_reason": "stop",
+            "native_finish_reason": "stop",
+        }
+    ]
     assert last["usage"]["cost"] == 0.00002
     assert last["usage"]["total_tokens"] == 15
     assert sum("usage" in event for event in answer.events) == 1
@@ -157,11 +89,11 @@ async def test_an_error_before_the_first_content_has_its_own_status() -> None:
 async def test_an_error_after_it_is_a_chunk_that_ends_the_stream() -> None:
     answer = await client([Delta(content="Hel"), Delta(error=failure(500))]).post({**HELLO, "stream": True})
     assert answer.status == 200
-    _, broken, last = answer.events
+    _, broken = answer.events
     assert broken["error"]["code"] == 502
     assert broken["error"]["metadata"]["error_type"] == "provider_unavailable"
     assert broken["choices"][0]["finish_reason"] == "error"
-    assert last["usage"]["cost"] == 0
+    assert broken["usage"]["cost"] == 0
 
 
 async def test_a_slow_provider_is_bridged_by_comments() -> None:

@@ -113,6 +113,27 @@ class UpstreamRequest(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     @property
     def body(self) -> Mapping[str, Any]: ...
+    @property
+    def signing(self) -> "Signing | None": ...
+
+
+class Signing(Protocol):
+    """That a request carries an AWS signature (version 4) for this service and region instead of a key."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+
+
+class Signer(Protocol):
+    """Signs for AWS with the function's own role, or whatever credentials the environment has."""
+
+    def sign(self, url: str, headers: Mapping[str, str], body: bytes, signing: Signing) -> Mapping[str, str]:
+        """The headers to send: those given, and the signature's. The method is POST.
+
+        Raises UpstreamError (401) when there are no credentials.
+        """
 
 
 class StreamDecoder(Protocol):
@@ -133,6 +154,12 @@ class ProviderAdapter(Protocol):
 
     Pure: no sockets, no clock, no environment. `Upstream` sends what it builds.
     """
+
+    def fetches(self, kind: str, url: str) -> bool:
+        """Whether the provider itself gets what stands at an http(s) address in a part of this kind.
+
+        `kind` is image_url, file or video_url. What it does not get comes to `build_request` as a data URL.
+        """
 
     def build_request(self, request: ChatRequest, endpoint: Endpoint, api_key: str) -> UpstreamRequest: ...
 

@@ -6,9 +6,18 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """That a request carries an AWS signature (version 4) instead of a key."""
+
+    service: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderRequest:
     """Its repr shows neither the credential nor the prompt, so that it may end up in a traceback."""
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: Mapping[str, Any] = field(repr=False)
+    signing: Signing | None = None

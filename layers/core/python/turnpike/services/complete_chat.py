@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Catalog, Endpoint, Provider
-from turnpike.domain.chat import ChatRequest, Completion, Delta, Usage
+from turnpike.domain.chat import ChatRequest, Completion, Delta, FinishReason, Usage
 from turnpike.domain.errors import AttemptsFailed, InsufficientCredit, TurnpikeError, UpstreamError
 from turnpike.domain.estimate import estimate_prompt_tokens
 from turnpike.domain.generation import Attempt, Generation
@@ -124,6 +124,14 @@ class ChatCall:
     @property
     def service_tier(self) -> str | None:
         return self._meter.service_tier
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return self._meter.finish_reason
+
+    @property
+    def native_finish_reason(self) -> str | None:
+        return self._meter.native_finish_reason
 
     @property
     def upstream_cost(self) -> Cost:

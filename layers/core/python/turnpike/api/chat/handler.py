@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from turnpike.api.auth import Guard
 from turnpike.api.chat.parse import parse_chat_request
-from turnpike.api.chat.present import DONE, ChunkPresenter, present_completion
+from turnpike.api.chat.present import ChunkPresenter, present_completion
 from turnpike.api.edge import error_response, json_response, read_json
 from turnpike.api.sse import EventStream
 from turnpike.domain.chat import ChatRequest, Delta
@@ -74,7 +74,7 @@ class ChatCompletions:
             await events.quiet()
             if not events.started:
                 raise
-            await events.write(ChunkPresenter(call, reasoning=reasoning).present_break(error) + DONE, more=False)
+            await events.write(ChunkPresenter(call, reasoning=reasoning).present_break(error), more=False)
             return
         finally:
             await events.quiet()

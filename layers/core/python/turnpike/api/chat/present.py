@@ -69,6 +69,7 @@ class ChunkPresenter:
             "provider": call.provider.name,
         }
         self._prefix = b"data: " + orjson.dumps(self._envelope)[:-1] + b',"choices":['
+        self._broken: TurnpikeError | None = None
 
     def present(self, deltas: Sequence[Delta]) -> bytes:
         """All of them as one piece of the stream; empty when none shows a client anything."""
@@ -76,27 +77,38 @@ class ChunkPresenter:
         if not self._reasoning:
             for delta in deltas:
                 delta.reasoning = delta.reasoning_details = None
+        if deltas and deltas[-1].error:
+            self._broken = deltas[-1].error
+            deltas = deltas[:-1]
         return b"".join(
             [
                 prefix + orjson.dumps(_present_delta(delta)) + b"]}\n\n"
-                if delta.error is None
-                else self.present_break(delta.error)
                 for delta in deltas
-                if delta.error or delta.finish_reason or delta.has_content
+                if delta.finish_reason or delta.has_content
             ]
         )
 
     def present_break(self, error: TurnpikeError) -> bytes:
-        """The chunk that ends a stream inside HTTP 200; SDKs raise on its top-level `error`."""
-        choice = _present_delta(Delta(finish_reason="error", native_finish_reason="error"))
-        return _event({**self._envelope, "error": present_error(error), "choices": [choice]})
+        """The end of a stream that nobody answered, though HTTP 200 was sent; SDKs raise on its top-level `error`."""
+        return _event(self._break(error)) + DONE
 
     def present_end(self) -> bytes:
-        """Usage with cost, once, after the finish reason; then the terminator."""
+        """The last chunk, which is the only one with usage and cost, and the terminator.
+
+        It repeats how the answer ended, as OpenRouter's does (docs/decisions/0002); the last chunk of an answer
+        that broke off says why.
+        """
         call = self._call
-        usage = present_usage(call.usage, call.cost, call.upstream_cost)
+        usage = {"usage": present_usage(call.usage, call.cost, call.upstream_cost)}
+        if self._broken is not None:
+            return _event({**self._break(self._broken), **usage}) + DONE
         tier = {} if call.service_tier is None else {"service_tier": call.service_tier}
-        return _event({**self._envelope, **tier, "choices": [], "usage": usage}) + DONE
+        end = Delta(finish_reason=call.finish_reason, native_finish_reason=call.native_finish_reason)
+        return _event({**self._envelope, **tier, "choices": [_present_delta(end)], **usage}) + DONE
+
+    def _break(self, error: TurnpikeError) -> dict[str, Any]:
+        choice = _present_delta(Delta(finish_reason="error", native_finish_reason="error"))
+        return {**self._envelope, "error": present_error(error), "choices": [choice]}
 
 
 DONE = b"data: [DONE]\n\n"
@@ -121,13 +133,15 @@ def _present_delta(delta: Delta) -> dict[str, Any]:
         members["refusal"] = delta.refusal
     if delta.extra:
         members.update(delta.extra)
-    return {
+    choice: dict[str, Any] = {
         "index": delta.index,
         "delta": members,
         "finish_reason": delta.finish_reason,
         "native_finish_reason": delta.native_finish_reason,
-        "logprobs": delta.logprobs,
     }
+    if delta.logprobs is not None:
+        choice["logprobs"] = delta.logprobs
+    return choice
 
 
 def _present_choice(choice: Choice, reasoning: bool) -> dict[str, Any]:

@@ -9,12 +9,13 @@ import orjson
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest, Choice, Completion
 from turnpike.domain.errors import UpstreamError
+from turnpike.providers.answer import AnswerDecoder
 from turnpike.providers.failures import failure_in_answer, parse_failure, unreadable
-from turnpike.providers.openai_compatible.decoder import ChunkDecoder
+from turnpike.providers.openai_compatible.decoder import ChunkedAnswer
 from turnpike.providers.openai_compatible.messages import build_messages
 from turnpike.providers.openai_compatible.parameters import build_parameters
-from turnpike.providers.openai_compatible.quirks import DEFAULT, Quirks
-from turnpike.providers.openai_compatible.tool_calls import call_id_of, new_call_id
+from turnpike.providers.openai_compatible.quirks import DEFAULT, Quirks, quirks_of
+from turnpike.providers.openai_compatible.tool_calls import call_id_of
 from turnpike.providers.openai_compatible.wire import (
     Json,
     arguments_of,
@@ -29,12 +30,16 @@ from turnpike.providers.openai_compatible.wire import (
     usage_of,
 )
 from turnpike.providers.request import ProviderRequest
+from turnpike.providers.tool_calls import call_of, new_call_id
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAICompatibleAdapter:
     provider: str
     quirks: Quirks = DEFAULT
+
+    def fetches(self, kind: str, url: str) -> bool:
+        return kind in self.quirks.fetched
 
     def build_request(self, request: ChatRequest, endpoint: Endpoint, api_key: str) -> ProviderRequest:
         body = {
@@ -69,8 +74,8 @@ class OpenAICompatibleAdapter:
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return parse_failure(self.provider, status, headers, body)
 
-    def stream_decoder(self) -> ChunkDecoder:
-        return ChunkDecoder(self.provider)
+    def stream_decoder(self) -> AnswerDecoder:
+        return AnswerDecoder(self.provider, ChunkedAnswer(self.provider))
 
     def _parse(self, answer: Json) -> Completion:
         if answer.get("error"):
@@ -128,5 +133,8 @@ def _parse_message(given: Json, answer: Json) -> dict[str, Any]:
 
 def _parse_call(given: Json) -> Json:
     function = given["function"]
-    described = {"name": function["name"], "arguments": arguments_of(function) or "{}"}
-    return {"id": call_id_of(given) or new_call_id(), "type": "function", "function": described}
+    return call_of(call_id_of(given) or new_call_id(), function["name"], arguments_of(function))
+
+
+def build_adapter(provider: str) -> OpenAICompatibleAdapter:
+    return OpenAICompatibleAdapter(provider, quirks_of(provider))

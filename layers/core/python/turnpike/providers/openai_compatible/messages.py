@@ -7,6 +7,7 @@ from typing import Any
 
 from turnpike.domain.chat import Message
 from turnpike.providers.openai_compatible.quirks import Quirks
+from turnpike.providers.reasoning import reasoning_text_of
 
 _SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
 _PARTS = frozenset({"image_url", "input_audio", "video_url", "file"})
@@ -51,19 +52,9 @@ def _add_answer(built: dict[str, Any], message: Message, quirks: Quirks, *, has_
     elif refusal and not built["content"]:
         built["content"] = refusal
     if quirks.reasoning_history == "keep" or (quirks.reasoning_history == "require" and has_tools):
-        reasoning = _reasoning(message)
+        reasoning = reasoning_text_of(message)
         if reasoning or quirks.reasoning_history == "require":
             built["reasoning_content"] = reasoning
-
-
-def _reasoning(message: Message) -> str:
-    """The text of an earlier answer's reasoning, in whichever member the client kept it."""
-    for member in ("reasoning", "reasoning_content"):
-        text = message.get(member)
-        if isinstance(text, str) and text:
-            return text
-    details = message.get("reasoning_details") or ()
-    return "".join(detail.get("text") or "" for detail in details if isinstance(detail, dict))
 
 
 def _call(call: Mapping[str, Any], quirks: Quirks) -> dict[str, Any]:

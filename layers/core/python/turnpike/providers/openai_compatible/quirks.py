@@ -30,6 +30,9 @@ class Quirks:
     participant_names: bool = True
     """Whether messages may have a `name`; otherwise it is put before the text, as OpenRouter does."""
 
+    fetched: frozenset[str] = frozenset({"image_url"})
+    """Parts whose http(s) addresses the provider fetches itself; the others are sent as data."""
+
     text_parts: bool = True
     """Whether content that is text alone may come in parts."""
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import Any
 
 from turnpike.providers.openai_compatible.wire import Json, arguments_of
+from turnpike.providers.tool_calls import first_fragment, new_call_id, next_fragment
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class ToolCalls:
         missing = [call for call in self._calls if not call.has_arguments]
         for call in missing:
             call.has_arguments = True
-        return [{"index": call.index, "function": {"arguments": "{}"}} for call in missing]
+        return [next_fragment(call.index, "{}") for call in missing]
 
     def _read(self, given: Json) -> Json:
         function = given.get("function") or {}
@@ -50,13 +50,12 @@ class ToolCalls:
             call = _Call(len(self._calls), call_id or new_call_id(), given.get("index"), bool(name))
             self._calls.append(call)
             call.has_arguments = bool(arguments)
-            described = {"name": name, "arguments": arguments}
-            return {"index": call.index, "id": call.id, "type": "function", "function": described}
+            return first_fragment(call.index, call.id, name, arguments)
         call.has_arguments = call.has_arguments or bool(arguments)
         if name and not call.named:
             call.named = True
             return {"index": call.index, "function": {"name": name, "arguments": arguments}}
-        return {"index": call.index, "function": {"arguments": arguments}}
+        return next_fragment(call.index, arguments)
 
     def _find(self, key: object, call_id: str, name: str) -> _Call | None:
         """The call that a fragment continues; None when it begins one."""
@@ -74,7 +73,3 @@ def call_id_of(given: Json) -> str:
     """Empty where there is none; "null" is what Mistral's schema has for that."""
     call_id = given.get("id")
     return call_id if isinstance(call_id, str) and call_id != "null" else ""
-
-
-def new_call_id() -> str:
-    return f"call_{token_hex(12)}"

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from turnpike.domain.chat import FinishReason, Usage
+from turnpike.providers.reasoning import text_detail
 
 Json = Mapping[str, Any]
 
@@ -104,10 +105,7 @@ def reasoning_of(message: Json) -> str | None:
 
 def reasoning_details_of(text: str, signature: str | None = None) -> list[Json]:
     """Plain reasoning in OpenRouter's structured form, which clients send back in the next turn."""
-    detail: dict[str, Any] = {"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}
-    if signature:
-        detail["signature"] = signature
-    return [detail]
+    return [text_detail(text, "unknown", 0, signature=signature)]
 
 
 def split_parts(parts: Sequence[Any]) -> tuple[str | None, str | None, str | None]:

@@ -1,0 +1,77 @@
+"""A whole answer put together from deltas, so that a wire format reads its blocks in one way only."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from turnpike.domain.chat import Choice, Completion, Delta, Usage
+from turnpike.providers.reasoning import merged_details
+
+
+def completion_of(deltas: Iterable[Delta]) -> Completion:
+    """Raises the error of a delta that has one."""
+    choices: dict[int, _Folded] = {}
+    usage: Usage | None = None
+    about: dict[str, str | None] = {"upstream_id": None, "system_fingerprint": None, "service_tier": None}
+    for delta in deltas:
+        if delta.error is not None:
+            raise delta.error
+        usage = delta.usage or usage
+        for member in about:
+            about[member] = getattr(delta, member) or about[member]
+        if delta.has_content or delta.finish_reason:
+            choices.setdefault(delta.index, _Folded()).add(delta)
+    return Completion([choice.present(index) for index, choice in sorted(choices.items())], usage, **about)
+
+
+class _Folded:
+    """One choice. Members of the message come in the order in which OpenRouter shows them."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._details: list[Any] = []
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._extra: dict[str, Any] = {}
+        self._last = Delta()
+        self._logprobs: dict[str, Any] = {}
+
+    def add(self, delta: Delta) -> None:
+        for member in ("content", "refusal", "reasoning"):
+            text = getattr(delta, member)
+            if text:
+                self._texts[member] = self._texts.get(member, "") + text
+        self._details += delta.reasoning_details or ()
+        for fragment in delta.tool_calls or ():
+            self._add_call(fragment)
+        for member, value in (delta.extra or {}).items():
+            known = self._extra.get(member)
+            self._extra[member] = [*known, *value] if isinstance(known, list) and isinstance(value, list) else value
+        for member, tokens in (delta.logprobs or {}).items():
+            self._logprobs[member] = [*(self._logprobs.get(member) or ()), *(tokens or ())]
+        if delta.finish_reason:
+            self._last = delta
+
+    def present(self, index: int) -> Choice:
+        message: dict[str, Any] = {"role": "assistant", "content": self._texts.get("content")}
+        for member in ("refusal", "reasoning"):
+            if member in self._texts:
+                message[member] = self._texts[member]
+        if self._details:
+            message["reasoning_details"] = merged_details(self._details)
+        if self._calls:
+            message["tool_calls"] = [self._calls[position] for position in sorted(self._calls)]
+        return Choice(
+            index=index,
+            message={**message, **self._extra},
+            finish_reason=self._last.finish_reason,
+            native_finish_reason=self._last.native_finish_reason,
+            logprobs=self._logprobs or None,
+        )
+
+    def _add_call(self, fragment: Any) -> None:
+        function = fragment["function"]
+        call = self._calls.get(fragment["index"])
+        if call is None:
+            described = {"name": function["name"], "arguments": function["arguments"]}
+            self._calls[fragment["index"]] = {"id": fragment["id"], "type": "function", "function": described}
+        else:
+            call["function"]["arguments"] += function["arguments"]
