@@ -620,3 +620,25 @@ def test_the_registry_knows_wire_formats() -> None:
     assert spoken == OpenAICompatibleAdapter("groq", QUIRKS["groq"])
     with pytest.raises(ValueError, match="openai_compatible"):
         adapter_for(Provider("groq", "Groq", "morse", "https://x.test"))
+
+
+MARKED = {"role": "user", "content": [{"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}]}
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "mark"),
+    [
+        ("openai", "gpt-5.6", {"prompt_cache_breakpoint": {"mode": "explicit"}}),
+        ("openai", "gpt-5.10-mini", {"prompt_cache_breakpoint": {"mode": "explicit"}}),
+        ("openai", "gpt-6", {"prompt_cache_breakpoint": {"mode": "explicit"}}),
+        ("openai", "gpt-5.4", {}),
+        ("openai", "gpt-4.1", {}),
+        ("groq", "gpt-5.6", {}),
+    ],
+)
+def test_marks_for_caching_become_the_provider_s_own(provider: str, model: str, mark: Any) -> None:
+    asked = request(MARKED, parameters={"prompt_cache_options": {"mode": "explicit"}})
+    at = replace(endpoint(provider, "temperature"), upstream_model=model)
+    built = adapter(provider).build_request(asked, at, "k").body
+    assert built["messages"][0]["content"] == [{"type": "text", "text": "Hi", **mark}]
+    assert ("prompt_cache_options" in built) == bool(mark)

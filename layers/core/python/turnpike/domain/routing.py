@@ -9,6 +9,8 @@ from turnpike.domain.chat import ChatRequest, ProviderPreferences
 from turnpike.domain.errors import Availability, NoEndpoints
 
 _PER_MILLION = Decimal(1_000_000)
+_HINTS = frozenset({"cache_control", "prompt_cache_key", "prompt_cache_options", "service_tier"})
+"""They change the price or the speed of an answer and nothing of what it says; catalogs do not list them."""
 _SMALLEST_PRICE = Decimal("0.000000001")
 """Free endpoints are weighed as if they cost this, since nothing can be divided by a price of zero."""
 
@@ -57,7 +59,7 @@ def _conditions(request: ChatRequest, prompt_tokens: int) -> list[tuple[str, Cal
     if not preferences.allow_fallbacks and preferences.order:
         conditions.append(("allowed_providers", lambda e: _named(e, preferences.order)))
     if preferences.require_parameters:
-        asked = set(request.parameters)
+        asked = set(request.parameters) - _HINTS
         conditions.append(("require_parameters", lambda e: asked <= e.supported_parameters))
     if preferences.data_collection == "deny":
         conditions.append(("data_policy:training", lambda e: not e.collects_data))

@@ -37,6 +37,8 @@ _PARAMETERS = (
     "image_config",
     "service_tier",
     "prompt_cache_key",
+    "prompt_cache_options",
+    "cache_control",
     "web_search_options",
 )
 

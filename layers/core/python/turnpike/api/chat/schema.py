@@ -20,7 +20,23 @@ class _Checked(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
-class TextPart(_Checked):
+class CacheControl(_Checked):
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] | None = None
+
+
+class _Breakpoint(_Checked):
+    mode: Literal["explicit"]
+    ttl: str | None = None
+
+
+class _Part(_Checked):
+    # Marks of the prompt's caching are for text; clients of Anthropic's set them on images and files too.
+    cache_control: CacheControl | None = None
+    prompt_cache_breakpoint: _Breakpoint | None = None
+
+
+class TextPart(_Part):
     type: Literal["text"]
     text: str
 
@@ -29,7 +45,7 @@ class _Address(_Checked):
     url: str
 
 
-class ImagePart(_Checked):
+class ImagePart(_Part):
     type: Literal["image_url"]
     image_url: _Address
 
@@ -39,12 +55,12 @@ class _Audio(_Checked):
     format: str
 
 
-class AudioPart(_Checked):
+class AudioPart(_Part):
     type: Literal["input_audio"]
     input_audio: _Audio
 
 
-class VideoPart(_Checked):
+class VideoPart(_Part):
     type: Literal["video_url", "input_video"]
     video_url: _Address
 
@@ -55,7 +71,7 @@ class _File(_Checked):
     file_id: str | None = None
 
 
-class FilePart(_Checked):
+class FilePart(_Part):
     type: Literal["file"]
     file: _File
 
@@ -91,6 +107,7 @@ class AssistantMessage(_Checked):
     content: str | list[Part] | None = None
     tool_calls: list[ToolCall] | None = None
     reasoning: str | None = None
+    reasoning_content: str | None = None
     reasoning_details: list[dict[str, Any]] | None = None
     refusal: str | None = None
     name: str | None = None
@@ -115,6 +132,7 @@ class _Function(_Checked):
 class Tool(_Checked):
     type: Literal["function"]
     function: _Function
+    cache_control: CacheControl | None = None
 
 
 class _ToolName(_Checked):
@@ -135,7 +153,7 @@ class _JsonSchema(_Checked):
 
 
 class PlainFormat(_Checked):
-    type: Literal["text", "json_object"]
+    type: Literal["text", "json_object", "python"]
 
 
 class SchemaFormat(_Checked):
@@ -157,6 +175,8 @@ class Reasoning(_Checked):
     exclude: bool | None = None
     enabled: bool | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
+    context: Literal["auto", "all_turns", "current_turn"] | None = None
+    mode: Literal["standard", "pro"] | None = None
 
 
 class Sort(_Checked):
@@ -230,6 +250,8 @@ class ChatBody(_Checked):
     image_config: dict[str, Any] | None = None
     service_tier: str | None = None
     prompt_cache_key: str | None = None
+    prompt_cache_options: _Breakpoint | None = None
+    cache_control: CacheControl | None = None
     web_search_options: dict[str, Any] | None = None
     user: Annotated[str, Field(max_length=256)] | None = None
     session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None

@@ -44,7 +44,7 @@ class OpenAICompatibleAdapter:
     def build_request(self, request: ChatRequest, endpoint: Endpoint, api_key: str) -> ProviderRequest:
         body = {
             "model": endpoint.upstream_model,
-            "messages": build_messages(request.messages, self.quirks),
+            "messages": build_messages(request.messages, self.quirks, endpoint.upstream_model),
             **build_parameters(request, endpoint, self.quirks),
         }
         if self.quirks.verbatim:

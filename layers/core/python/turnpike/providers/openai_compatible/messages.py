@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from turnpike.domain.chat import Message
+from turnpike.providers.caching import EXPLICIT, cache_ttl, takes_breakpoints
 from turnpike.providers.openai_compatible.quirks import Quirks
 from turnpike.providers.reasoning import reasoning_text_of
 
@@ -14,19 +15,20 @@ _PARTS = frozenset({"image_url", "input_audio", "video_url", "file"})
 """Parts that are sent on with the one member that has their name."""
 
 
-def build_messages(messages: Sequence[Message], quirks: Quirks) -> Sequence[Message]:
+def build_messages(messages: Sequence[Message], quirks: Quirks, upstream_model: str) -> Sequence[Message]:
     if quirks.verbatim:
         return messages
+    marked = quirks.breakpoints and takes_breakpoints(upstream_model)
     has_tools = any(message.get("tool_calls") for message in messages)
-    built = [_build(message, quirks, has_tools=has_tools) for message in messages]
+    built = [_build(message, quirks, has_tools=has_tools, marked=marked) for message in messages]
     if quirks.prefix_flag and built[-1]["role"] == "assistant" and not built[-1].get("tool_calls"):
         built[-1]["prefix"] = True
     return built
 
 
-def _build(message: Message, quirks: Quirks, *, has_tools: bool) -> dict[str, Any]:
+def _build(message: Message, quirks: Quirks, *, has_tools: bool, marked: bool) -> dict[str, Any]:
     role = message["role"]
-    built: dict[str, Any] = {"role": role, "content": _content(message.get("content"), quirks)}
+    built: dict[str, Any] = {"role": role, "content": _content(message.get("content"), quirks, marked=marked)}
     name = message.get("name")
     if name and quirks.participant_names:
         built["name"] = name
@@ -73,10 +75,14 @@ def _call_id(given: str, quirks: Quirks) -> str:
     return sha256(given.encode()).hexdigest()[:9]
 
 
-def _content(content: Any, quirks: Quirks) -> Any:
+def _content(content: Any, quirks: Quirks, *, marked: bool) -> Any:
     if not isinstance(content, list):
         return content
     parts = [_part(part) for part in content]
+    if marked:
+        for part, given in zip(parts, content, strict=True):
+            if cache_ttl(given) is not None:
+                part["prompt_cache_breakpoint"] = EXPLICIT
     if not quirks.text_parts and all(part["type"] == "text" for part in parts):
         return "\n".join(part["text"] for part in parts)
     return parts

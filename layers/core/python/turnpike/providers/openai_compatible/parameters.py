@@ -5,6 +5,7 @@ from typing import Any
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
+from turnpike.providers.caching import takes_breakpoints
 from turnpike.providers.openai_compatible.quirks import Quirks
 from turnpike.providers.parameters import listed_parameters
 from turnpike.providers.reasoning import effort_of
@@ -14,6 +15,8 @@ def build_parameters(request: ChatRequest, endpoint: Endpoint, quirks: Quirks) -
     """`stop` is a list: everyone takes one, and Together nothing else."""
     taken = listed_parameters(request, endpoint, unlisted=quirks.unlisted)
     built = {quirks.renamed.get(name, name): value for name, value in taken.items() if name not in quirks.refused}
+    if quirks.breakpoints and takes_breakpoints(endpoint.upstream_model):
+        built.update({name: value for name, value in request.parameters.items() if name == "prompt_cache_options"})
     if quirks.reasoning != "object":
         # OpenRouter's own; for others it is said by the response format.
         built.pop("structured_outputs", None)

@@ -67,6 +67,9 @@ class Quirks:
     """Whether the reasoning of earlier answers is handed back, as `reasoning_content`. `require`: in a
     conversation with tool calls on every answer, empty where the client has none; in others on none."""
 
+    breakpoints: bool = False
+    """Whether OpenAI's marks for caching may be set, on the models that take them."""
+
     verbatim: bool = False
     """Whether messages go out untouched, OpenRouter's own members included."""
 
@@ -80,6 +83,7 @@ QUIRKS: Mapping[str, Quirks] = {
         max_tokens="max_completion_tokens",
         developer_role=True,
         refusals=True,
+        breakpoints=True,
         unlisted=frozenset({"prompt_cache_key"}),
         # `minimal` ended with gpt-5, and chat completions refuse `max` on every model:
         # https://platform.openai.com/docs/guides/reasoning
