@@ -77,7 +77,7 @@ def test_a_built_request_shows_no_secrets() -> None:
 def test_a_stream_asks_for_its_usage_where_that_is_understood(provider: str) -> None:
     sent = body(provider, request(stream=True))
     assert sent["stream"] is True
-    asks = provider not in ("mistral", "perplexity")
+    asks = provider != "perplexity"
     assert sent.get("stream_options") == ({"include_usage": True} if asks else None)
     assert "stream" not in body(provider, request())
 
@@ -89,7 +89,6 @@ def test_a_stream_asks_for_its_usage_where_that_is_understood(provider: str) -> 
         ("groq", "max_completion_tokens"),
         ("xai", "max_completion_tokens"),
         ("deepseek", "max_tokens"),
-        ("mistral", "max_tokens"),
         ("together", "max_tokens"),
         ("fireworks", "max_tokens"),
         ("openrouter", "max_tokens"),
@@ -124,7 +123,6 @@ def test_tool_parameters_need_tools() -> None:
 
 def test_other_parameters_are_said_as_the_provider_says_them() -> None:
     asked = request(parameters={"seed": 1, "stop": "END", "logit_bias": {"1": 1}, "structured_outputs": True}, user="u")
-    assert body("mistral", asked) == {"model": "chat-1", "messages": [USER], "random_seed": 1, "stop": ["END"]}
     assert "logit_bias" not in body("groq", asked)
     assert body("openai", asked).keys() == {"model", "messages", "seed", "stop", "logit_bias", "user"}
     assert body("openrouter", asked)["structured_outputs"] is True
@@ -145,8 +143,6 @@ def test_other_parameters_are_said_as_the_provider_says_them() -> None:
         ("groq", {"effort": "low", "exclude": True}, {"reasoning_effort": "low", "include_reasoning": False}),
         ("deepseek", {"effort": "max"}, {"thinking": {"type": "enabled"}, "reasoning_effort": "max"}),
         ("deepseek", {"effort": "none"}, {"thinking": {"type": "disabled"}}),
-        ("mistral", {"effort": "low"}, {"reasoning_effort": "high"}),
-        ("mistral", {"effort": "none"}, {"reasoning_effort": "none"}),
         ("xai", {"effort": "minimal"}, {"reasoning_effort": "low"}),
         ("together", {"effort": "medium"}, {"reasoning": {"enabled": True}, "reasoning_effort": "medium"}),
         ("together", {"enabled": False}, {"reasoning": {"enabled": False}}),
@@ -220,8 +216,8 @@ def test_names_go_into_the_text_where_there_are_none() -> None:
     plain = {"role": "user", "name": "Ada", "content": "Hello"}
     in_parts = {"role": "user", "name": "Ada", "content": [{"type": "text", "text": "Hello"}]}
     assert messages("openai", plain)[0] == plain
-    assert messages("mistral", plain)[0] == {"role": "user", "content": "Ada: Hello"}
-    assert messages("mistral", in_parts)[0]["content"][0] == {"type": "text", "text": "Ada:"}
+    assert messages("groq", plain)[0] == {"role": "user", "content": "Ada: Hello"}
+    assert messages("groq", in_parts)[0]["content"][0] == {"type": "text", "text": "Ada:"}
 
 
 def test_text_in_parts_becomes_one_where_that_is_refused() -> None:
@@ -245,29 +241,6 @@ def test_reasoning_is_handed_back_to_deepseek_where_tools_were_called() -> None:
     detailed = {**called, "reasoning": None, "reasoning_details": [{"type": "reasoning.text", "text": "Look"}]}
     assert messages("deepseek", USER, detailed, result)[1]["reasoning_content"] == "Look"
     assert "reasoning_content" not in messages("deepseek", USER, {**answered, "reasoning": "Hm"}, USER)[1]
-
-
-def test_mistral_gets_short_ids_that_still_match() -> None:
-    own = {**CALL, "id": "D681PevKs"}
-    sent = messages(
-        "mistral",
-        USER,
-        {"role": "assistant", "content": "", "tool_calls": [CALL, own]},
-        {"role": "tool", "tool_call_id": CALL["id"], "content": "Sunny"},
-        {"role": "tool", "tool_call_id": own["id"], "content": "Rainy"},
-    )
-    ids = [call["id"] for call in sent[1]["tool_calls"]]
-    assert len(ids[0]) == 9
-    assert ids[0].isalnum()
-    assert ids[1] == own["id"]
-    assert [message["tool_call_id"] for message in sent[2:]] == ids
-
-
-def test_mistral_is_told_to_continue_a_beginning() -> None:
-    beginning = {"role": "assistant", "content": "Once upon"}
-    assert messages("mistral", USER, beginning)[1]["prefix"] is True
-    assert "prefix" not in messages("openai", USER, beginning)[1]
-    assert "prefix" not in messages("mistral", USER, beginning, USER)[1]
 
 
 def stream(*chunks: Any, provider: str = "openai", done: bool = True) -> list[Delta]:
@@ -342,7 +315,7 @@ def test_calls_that_repeat_who_they_are_stay_one() -> None:
     ]
 
 
-@pytest.mark.parametrize("missing", [{}, {"id": None}, {"id": ""}, {"id": "null"}])
+@pytest.mark.parametrize("missing", [{}, {"id": None}, {"id": ""}])
 def test_a_call_without_an_id_gets_one(missing: dict[str, Any]) -> None:
     fragments = calls(stream(piece(tool_calls=[{**missing, "function": {"name": "f"}}, {"function": {"name": "g"}}])))
     assert [fragment["index"] for fragment in fragments[:2]] == [0, 1]
@@ -573,9 +546,10 @@ def test_a_whole_answer() -> None:
     message = {
         "role": "assistant",
         "content": [
-            {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}], "signature": "s"},
-            {"type": "text", "text": "Hi"},
+            {"type": "text", "text": "H"},
+            {"type": "text", "text": "i"},
         ],
+        "reasoning_content": "Hm",
         "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}, {"function": {"name": "g"}}],
         "annotations": [{"type": "url_citation"}],
         "audio": None,
@@ -585,7 +559,7 @@ def test_a_whole_answer() -> None:
     assert choice.message["content"] == "Hi"
     assert choice.message["reasoning"] == "Hm"
     assert choice.message["reasoning_details"] == [
-        {"type": "reasoning.text", "text": "Hm", "format": "unknown", "index": 0, "signature": "s"}
+        {"type": "reasoning.text", "text": "Hm", "format": "unknown", "index": 0}
     ]
     assert [call["function"]["arguments"] for call in choice.message["tool_calls"]] == ['{"x":1}', "{}"]
     assert choice.message["tool_calls"][1]["id"].startswith("call_")

@@ -20,13 +20,13 @@ from turnpike.providers.openai_compatible.wire import (
     Json,
     arguments_of,
     citations_of,
+    content_of,
     extra_of,
     parse_finish_reason,
     parse_usage,
     reasoning_details_of,
     reasoning_of,
     service_tier_of,
-    split_parts,
     usage_of,
 )
 from turnpike.providers.request import ProviderRequest
@@ -89,7 +89,7 @@ class OpenAICompatibleAdapter:
             usage=None if usage is None else parse_usage(usage),
             upstream_id=answer.get("id"),
             system_fingerprint=answer.get("system_fingerprint"),
-            service_tier=service_tier_of(answer, usage),
+            service_tier=service_tier_of(answer),
         )
 
     def _parse_choice(self, choice: Json, answer: Json, index: int) -> Choice:
@@ -110,17 +110,13 @@ class OpenAICompatibleAdapter:
 
 
 def _parse_message(given: Json, answer: Json) -> dict[str, Any]:
-    content = given.get("content")
     reasoning = reasoning_of(given)
-    signature = None
-    if isinstance(content, list):
-        content, reasoning, signature = split_parts(content)
-    message: dict[str, Any] = {"role": "assistant", "content": content}
+    message: dict[str, Any] = {"role": "assistant", "content": content_of(given)}
     if given.get("refusal"):
         message["refusal"] = given["refusal"]
     if reasoning:
         message["reasoning"] = reasoning
-    details = given.get("reasoning_details") or (reasoning and reasoning_details_of(reasoning, signature))
+    details = given.get("reasoning_details") or (reasoning and reasoning_details_of(reasoning))
     if details:
         message["reasoning_details"] = details
     if given.get("tool_calls"):

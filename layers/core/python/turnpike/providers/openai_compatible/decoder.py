@@ -7,13 +7,13 @@ from turnpike.providers.failures import failure_in_answer
 from turnpike.providers.openai_compatible.tool_calls import ToolCalls
 from turnpike.providers.openai_compatible.wire import (
     citations_of,
+    content_of,
     extra_of,
     parse_finish_reason,
     parse_usage,
     reasoning_details_of,
     reasoning_of,
     service_tier_of,
-    split_parts,
     usage_of,
 )
 
@@ -79,11 +79,8 @@ class ChunkedAnswer:
         if choice is None:
             choice = self._choices[index] = _Choice()
         message = given.get("delta") or {}
-        content = message.get("content")
+        content = content_of(message)
         reasoning = reasoning_of(message)
-        signature = None
-        if content and not isinstance(content, str):
-            content, reasoning, signature = split_parts(content)
         calls = message.get("tool_calls")
         fragments = choice.tool_calls.read(calls) if calls else None
         native = given.get("finish_reason")
@@ -97,7 +94,7 @@ class ChunkedAnswer:
             else:
                 fragments = [*(fragments or ()), *choice.tool_calls.complete()] or None
         delta = Delta(
-            content=content or None,
+            content=content,
             reasoning=reasoning,
             tool_calls=fragments,
             refusal=message.get("refusal") or None,
@@ -109,14 +106,14 @@ class ChunkedAnswer:
         )
         if reasoning or "reasoning_details" in message:
             details = message.get("reasoning_details")
-            delta.reasoning_details = details or (reasoning_details_of(reasoning, signature) if reasoning else None)
+            delta.reasoning_details = details or (reasoning_details_of(reasoning) if reasoning else None)
         if finish or delta.has_content:
             choice.started = True
             deltas.append(delta)
 
     def _introduce(self, chunk: Json, usage: Json | None, deltas: list[Delta], first: int) -> None:
         """Say once who answers, with the first delta there is; the service tier may come or change later."""
-        tier = service_tier_of(chunk, usage)
+        tier = service_tier_of(chunk)
         known = tier is None or tier == self._service_tier
         if self._introduced and known:
             return

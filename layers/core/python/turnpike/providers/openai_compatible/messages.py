@@ -1,8 +1,6 @@
 """A conversation as one provider takes it: OpenRouter's own members are translated or left out."""
 
-import re
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any
 
 from turnpike.domain.chat import Message
@@ -10,7 +8,6 @@ from turnpike.providers.caching import EXPLICIT, cache_ttl, takes_breakpoints
 from turnpike.providers.openai_compatible.quirks import Quirks
 from turnpike.providers.reasoning import reasoning_text_of
 
-_SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
 _PARTS = frozenset({"image_url", "input_audio", "video_url", "file"})
 """Parts that are sent on with the one member that has their name."""
 
@@ -20,10 +17,7 @@ def build_messages(messages: Sequence[Message], quirks: Quirks, upstream_model: 
         return messages
     marked = quirks.breakpoints and takes_breakpoints(upstream_model)
     has_tools = any(message.get("tool_calls") for message in messages)
-    built = [_build(message, quirks, has_tools=has_tools, marked=marked) for message in messages]
-    if quirks.prefix_flag and built[-1]["role"] == "assistant" and not built[-1].get("tool_calls"):
-        built[-1]["prefix"] = True
-    return built
+    return [_build(message, quirks, has_tools=has_tools, marked=marked) for message in messages]
 
 
 def _build(message: Message, quirks: Quirks, *, has_tools: bool, marked: bool) -> dict[str, Any]:
@@ -37,7 +31,7 @@ def _build(message: Message, quirks: Quirks, *, has_tools: bool, marked: bool) -
     if role == "developer" and not quirks.developer_role:
         built["role"] = "system"
     elif role == "tool":
-        built["tool_call_id"] = _call_id(message["tool_call_id"], quirks)
+        built["tool_call_id"] = message["tool_call_id"]
     elif role == "assistant":
         _add_answer(built, message, quirks, has_tools=has_tools)
     return built
@@ -47,7 +41,7 @@ def _add_answer(built: dict[str, Any], message: Message, quirks: Quirks, *, has_
     """What only assistant messages have."""
     calls = message.get("tool_calls")
     if calls:
-        built["tool_calls"] = [_call(call, quirks) for call in calls]
+        built["tool_calls"] = [_call(call) for call in calls]
     refusal = message.get("refusal")
     if quirks.refusals:
         built.update({member: message[member] for member in ("refusal", "audio") if message.get(member)})
@@ -59,20 +53,13 @@ def _add_answer(built: dict[str, Any], message: Message, quirks: Quirks, *, has_
             built["reasoning_content"] = reasoning
 
 
-def _call(call: Mapping[str, Any], quirks: Quirks) -> dict[str, Any]:
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call["function"]
     return {
-        "id": _call_id(call["id"], quirks),
+        "id": call["id"],
         "type": "function",
         "function": {"name": function["name"], "arguments": function["arguments"]},
     }
-
-
-def _call_id(given: str, quirks: Quirks) -> str:
-    """Both ends of a call are shortened alike, so that they still match."""
-    if not quirks.short_tool_call_ids or _SHORT_ID.fullmatch(given):
-        return given
-    return sha256(given.encode()).hexdigest()[:9]
 
 
 def _content(content: Any, quirks: Quirks, *, marked: bool) -> Any:

@@ -14,7 +14,7 @@ from turnpike.providers.reasoning import effort_of
 def build_parameters(request: ChatRequest, endpoint: Endpoint, quirks: Quirks) -> dict[str, Any]:
     """`stop` is a list: everyone takes one, and Together nothing else."""
     taken = listed_parameters(request, endpoint, unlisted=quirks.unlisted)
-    built = {quirks.renamed.get(name, name): value for name, value in taken.items() if name not in quirks.refused}
+    built = {name: value for name, value in taken.items() if name not in quirks.refused}
     if quirks.breakpoints and takes_breakpoints(endpoint.upstream_model):
         built.update({name: value for name, value in request.parameters.items() if name == "prompt_cache_options"})
     if quirks.reasoning != "object":

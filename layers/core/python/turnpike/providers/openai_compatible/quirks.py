@@ -39,15 +39,6 @@ class Quirks:
     refusals: bool = False
     """Whether assistant messages may hand back `refusal` and `audio`."""
 
-    prefix_flag: bool = False
-    """Whether an assistant message at the end, to be continued, needs `prefix: true`."""
-
-    short_tool_call_ids: bool = False
-    """Whether ids of tool calls must have nine letters or digits."""
-
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    """Parameters that have another name here."""
-
     refused: frozenset[str] = frozenset()
     """Parameters that end in an error, whatever a catalog says."""
 
@@ -119,37 +110,6 @@ QUIRKS: Mapping[str, Quirks] = {
         # The same guide: 400 when it is missing from a conversation with tool calls, ignored in others. The
         # first reasoner, which had no tools, answered 400 to it. Clients of OpenAI's SDK have none to give.
         reasoning_history="require",
-    ),
-    # https://docs.mistral.ai/api/endpoint/chat. Everything unknown is a 422 "Extra inputs are not permitted".
-    "mistral": Quirks(
-        # Usage is in the last chunk unasked: https://github.com/avante-corp/avante.nvim/issues/2347
-        usage_in_stream=False,
-        end_user=False,
-        participant_names=False,
-        # "Expected last role User or Tool (or Assistant with prefix True)":
-        # https://docs.mistral.ai/capabilities/completion/prefix
-        prefix_flag=True,
-        # "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9", when another model's call is
-        # in the history: https://github.com/anomalyco/opencode/issues/1680
-        short_tool_call_ids=True,
-        renamed={"seed": "random_seed"},
-        refused=frozenset(
-            {
-                "audio",
-                "image_config",
-                "logit_bias",
-                "min_p",
-                "modalities",
-                "structured_outputs",
-                "top_a",
-                "verbosity",
-                "web_search_options",
-            }
-        ),
-        unlisted=frozenset({"prompt_cache_key"}),
-        # Of the models with adjustable reasoning, every one takes these two:
-        # https://docs.mistral.ai/capabilities/reasoning/adjustable
-        efforts=dict.fromkeys(("minimal", "low", "medium", "xhigh", "max"), "high"),
     ),
     # https://docs.x.ai/docs/api-reference#chat-completions
     "xai": Quirks(

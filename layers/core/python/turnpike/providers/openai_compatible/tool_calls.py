@@ -70,6 +70,6 @@ class ToolCalls:
 
 
 def call_id_of(given: Json) -> str:
-    """Empty where there is none; "null" is what Mistral's schema has for that."""
+    """Empty where there is none."""
     call_id = given.get("id")
-    return call_id if isinstance(call_id, str) and call_id != "null" else ""
+    return call_id if isinstance(call_id, str) else ""

@@ -1,6 +1,6 @@
 """Members that whole answers and chunks have in common, read from any dialect."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -88,9 +88,8 @@ def usage_of(answer: Json) -> Json | None:
     return usage if isinstance(usage, dict) and usage else None
 
 
-def service_tier_of(answer: Json, usage: Json | None) -> str | None:
-    """Mistral keeps it in the usage."""
-    tier = answer.get("service_tier") or (usage or {}).get("service_tier")
+def service_tier_of(answer: Json) -> str | None:
+    tier = answer.get("service_tier")
     return tier if isinstance(tier, str) else None
 
 
@@ -103,27 +102,17 @@ def reasoning_of(message: Json) -> str | None:
     return text if isinstance(text, str) and text else None
 
 
-def reasoning_details_of(text: str, signature: str | None = None) -> list[Json]:
+def reasoning_details_of(text: str) -> list[Json]:
     """Plain reasoning in OpenRouter's structured form, which clients send back in the next turn."""
-    return [text_detail(text, "unknown", 0, signature=signature)]
+    return [text_detail(text, "unknown", 0)]
 
 
-def split_parts(parts: Sequence[Any]) -> tuple[str | None, str | None, str | None]:
-    """(content, reasoning, signature) of content that comes in parts, as Mistral's does while it reasons."""
-    content: list[str] = []
-    reasoning: list[str] = []
-    signature = None
-    for part in parts:
-        if not isinstance(part, dict):
-            continue
-        if part.get("type") == "thinking":
-            thinking = part.get("thinking")
-            pieces = thinking if isinstance(thinking, list) else [{"text": thinking}]
-            reasoning += [str(piece.get("text") or "") for piece in pieces if isinstance(piece, dict)]
-            signature = part.get("signature") or signature
-        elif isinstance(part.get("text"), str):
-            content.append(part["text"])
-    return "".join(content) or None, "".join(reasoning) or None, signature
+def content_of(message: Json) -> str | None:
+    """The text, which a few servers send in parts."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(part.get("text") or "" for part in content if part.get("type") == "text")
+    return content or None
 
 
 def arguments_of(function: Json) -> str:
