@@ -29,6 +29,7 @@ _WIRE_OF_FOLDER = {
     "google": "google",
     "mistral": "mistral",
     "openai-responses": "openai_responses",
+    "vertex-anthropic": "vertex_anthropic",
 }
 """The wire format of a folder, or of a case's `provider`; the others speak OpenAI's chat completions."""
 
@@ -114,8 +115,10 @@ def _wire(folder: str, stem: str, exchange: Any) -> str:
     if stem in _RESPONSES:
         return "openai_responses"
     path = str((exchange.get("request") or {}).get("path"))
-    by_path = [wire for part, wire in _WIRE_OF_PATH.items() if part in path]
-    return by_path[0] if by_path else _WIRE_OF_FOLDER.get(folder, "openai_compatible")
+    by_path = next((wire for part, wire in _WIRE_OF_PATH.items() if part in path), None)
+    if folder == "azure" and by_path:
+        return "azure_responses"
+    return by_path or _WIRE_OF_FOLDER.get(folder, "openai_compatible")
 
 
 def _body(response: Any) -> bytes:

@@ -29,7 +29,6 @@ ALL = [
     # The target of the translation is also a provider that may be routed to.
     *exchanges(folder="openrouter"),
 ]
-ALL = [each for each in ALL if each.values[0] is None or each.values[0].wire in WIRES]
 STREAMS = [each for each in ALL if each.values[0] is None or each.values[0].streamed]
 WHOLE = [
     each for each in ALL if each.values[0] is None or (each.values[0].status == 200 and not each.values[0].streamed)
@@ -258,7 +257,7 @@ def test_every_provider_with_quirks_has_a_recording() -> None:
     if "xai" not in folders:
         pytest.skip("there is no ../shared/recordings beside this repository")
     # Our own demonstration speaks for itself, in the tests of the local run.
-    assert set(QUIRKS) - {"demo", "mistral"} <= folders
+    assert set(QUIRKS) - {"demo"} <= folders
 
 
 def borders(exchange: Exchange) -> list[int]:

@@ -10,7 +10,9 @@ import pytest
 _FORBIDDEN = (
     "aws_xray_sdk",
     "boto3",
+    "cryptography",
     "fastapi",
+    "joserfc",
     "openai",
     "requests",
     "stripe",

@@ -120,6 +120,10 @@ def test_an_event_without_its_blank_line_counts_and_half_of_one_does_not() -> No
     assert error_of(half.finish()).message == "The provider's answer broke off"
 
 
+def test_a_lost_last_brace_loses_nothing() -> None:
+    assert [d.content for d in decoder().feed(b'data: {"word":"A"\n\ndata: {"word":"B"}\n\n')] == ["a", "b"]
+
+
 def test_a_broken_character_loses_nothing_else() -> None:
     assert [d.content for d in decoder().feed(b'data: {"word":"A\xff"}\n\n')] == ["a�"]
 

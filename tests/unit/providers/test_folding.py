@@ -48,6 +48,11 @@ def test_choices_are_told_apart_and_nothing_stays_nothing() -> None:
     assert completion_of([Delta(usage=Usage(1, 0))]) == Completion([], Usage(1, 0))
 
 
+def test_sound_is_put_together() -> None:
+    pieces = [Delta(extra={"audio": {"id": "a", "data": data}}) for data in ("QQ==", "QkM=")]
+    assert completion_of(pieces).choices[0].message["audio"] == {"id": "a", "data": "QUJD"}
+
+
 def test_an_error_is_raised() -> None:
     with pytest.raises(UpstreamError, match="Nothing"):
         completion_of([Delta(content="A"), Delta(error=unreadable("acme", "Nothing"))])

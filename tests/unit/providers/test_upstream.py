@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +17,12 @@ from turnpike.domain.catalog import Endpoint, Provider, Timeouts
 from turnpike.domain.chat import ChatRequest, Completion, Delta
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.pricing import Pricing
-from turnpike.ports import Upstream
+from turnpike.ports import ProviderAdapter, Signing, Upstream
+from turnpike.providers import request as built
+from turnpike.providers.failures import failure
+from turnpike.providers.fetch import LONGEST_S, Fetched, Fetcher
+from turnpike.providers.openai_compatible.adapter import OpenAICompatibleAdapter
+from turnpike.providers.registry import adapter_for
 from turnpike.providers.upstream import HttpUpstream
 
 pytestmark = pytest.mark.anyio
@@ -98,12 +103,15 @@ class Server:
         self.hung_up.set()
 
 
+ACME = Provider("acme", "Acme", "openai_compatible", "")
+
+
 @asynccontextmanager
-async def serving(script: Script) -> AsyncGenerator[tuple[Server, HttpUpstream]]:
+async def serving(script: Script, **parts: Any) -> AsyncGenerator[tuple[Server, HttpUpstream]]:
     server = Server(script)
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = listener.sockets[0].getsockname()[1]
-    upstream = HttpUpstream([Provider("acme", "Acme", "openai_compatible", "")], {"acme": KEY})
+    upstream = HttpUpstream([ACME], {"acme": KEY}, **parts)
     try:
         yield server, upstream
     finally:
@@ -132,6 +140,15 @@ STREAMED = replace(REQUEST, stream=True)
 async def batches(upstream: Upstream, where: Endpoint) -> list[Sequence[Delta]]:
     async with aclosing(upstream.stream(STREAMED, where)) as stream:
         return [batch async for batch in stream]
+
+
+async def ask(upstream: Upstream, where: Endpoint, asked: ChatRequest) -> None:
+    if asked.stream:
+        async with aclosing(upstream.stream(asked, where)) as stream:
+            async for _ in stream:
+                pass
+    else:
+        await upstream.complete(asked, where)
 
 
 async def failing(upstream: Upstream, where: Endpoint, *, streamed: bool) -> UpstreamError:
@@ -437,7 +454,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
     ],
 )
 async def test_an_address_where_nobody_is(streamed: bool, base_url: str) -> None:
-    upstream = HttpUpstream([Provider("acme", "Acme", "openai_compatible", "")], {"acme": KEY})
+    upstream = HttpUpstream([ACME], {"acme": KEY})
     nowhere = replace(endpoint(None), base_url=base_url)
     error = await failing(upstream, nowhere, streamed=streamed)
     assert (error.error_type, error.retryable, error.upstream_status) == ("provider_unavailable", True, None)
@@ -457,7 +474,7 @@ async def test_tls_that_fails_and_tls_that_hangs(streamed: bool) -> None:
         writer.close()
 
     listener = await asyncio.start_server(plain, "127.0.0.1", 0)
-    upstream = HttpUpstream([Provider("acme", "Acme", "openai_compatible", "")], {"acme": KEY})
+    upstream = HttpUpstream([ACME], {"acme": KEY})
     address = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
     error = await failing(upstream, endpoint(None, base_url=address), streamed=streamed)
     assert error.error_type == "provider_unavailable"
@@ -492,7 +509,7 @@ class Endless(httpx2.AsyncByteStream):
 async def test_an_answer_has_a_longest_size(status: int) -> None:
     endless = Endless()
     transport = httpx2.MockTransport(lambda request: httpx2.Response(status, stream=endless))
-    upstream = HttpUpstream([Provider("acme", "Acme", "openai_compatible", "")], {"acme": KEY}, transport=transport)
+    upstream = HttpUpstream([ACME], {"acme": KEY}, transport=transport)
     error = await failing(upstream, endpoint(None), streamed=False)
     assert error.upstream_status == status
     assert endless.given <= (9 if status == 200 else 1)
@@ -513,7 +530,7 @@ async def test_another_transports_errors(streamed: bool, raised: Exception, erro
         raise raised
 
     upstream = HttpUpstream(
-        [Provider("acme", "Acme", "openai_compatible", "")],
+        [ACME],
         {"acme": KEY},
         transport=httpx2.MockTransport(refuse),
     )
@@ -530,7 +547,7 @@ def nested(depth: int) -> Any:
 @both
 @pytest.mark.parametrize("value", [nested(2000), "\ud800"])
 async def test_a_body_that_is_no_json_is_the_clients_fault(streamed: bool, value: Any) -> None:
-    upstream = HttpUpstream([Provider("acme", "Acme", "openai_compatible", "")], {"acme": KEY})
+    upstream = HttpUpstream([ACME], {"acme": KEY})
     asked = replace(REQUEST, parameters={"logit_bias": value}, stream=streamed)
     with pytest.raises(InvalidRequest):
         await (anext(upstream.stream(asked, endpoint(None))) if streamed else upstream.complete(asked, endpoint(None)))
@@ -541,11 +558,233 @@ async def test_a_fault_of_our_own_is_not_hidden() -> None:
     def fault(request: httpx2.Request) -> httpx2.Response:
         raise ZeroDivisionError
 
-    upstream = HttpUpstream(
-        [Provider("acme", "Acme", "openai_compatible", "")], {"acme": KEY}, transport=httpx2.MockTransport(fault)
-    )
+    upstream = HttpUpstream([ACME], {"acme": KEY}, transport=httpx2.MockTransport(fault))
     with pytest.raises(ZeroDivisionError):
         await batches(upstream, endpoint(None))
+
+
+ANSWERED = STREAM + chunked(event("Hi"), event(None, "stop"), DONE) + END
+
+
+def answered(streamed: bool) -> Script:
+    return answering(ANSWERED if streamed else response(ANSWER))
+
+
+@dataclass
+class Rotating:
+    """A token source whose token is another one each time."""
+
+    error: UpstreamError | None = None
+    given: list[str] = field(default_factory=list)
+
+    async def token(self) -> str:
+        if self.error:
+            raise self.error
+        self.given.append(f"ya29.secret-token-{len(self.given)}")
+        return self.given[-1]
+
+
+@both
+async def test_a_token_goes_before_the_key(streamed: bool) -> None:
+    source = Rotating()
+    async with serving(answered(streamed), tokens={"acme": source}) as (server, upstream):
+        for _ in range(2):
+            await ask(upstream, endpoint(server), replace(REQUEST, stream=streamed))
+        sent = [line for seen in server.requests for line in seen.head.split("\r\n") if "uthorization" in line]
+    assert [line.partition(" ")[2] for line in sent] == [f"Bearer {token}" for token in source.given]
+    assert len(source.given) == 2
+
+
+@both
+async def test_the_token_that_was_sent_shows_in_no_error(streamed: bool) -> None:
+    source = Rotating()
+
+    async def script(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        # Meanwhile another request has got the next token.
+        await source.token()
+        told = orjson.dumps({"error": {"message": f"Bad request with {source.given[0]}"}})
+        writer.write(response(told, 400))
+
+    async with serving(script, tokens={"acme": source}) as (server, upstream):
+        error = await failing(upstream, endpoint(server), streamed=streamed)
+    assert error.message == "Bad request with [credential]"
+
+
+@both
+async def test_without_a_token_nothing_is_sent(streamed: bool) -> None:
+    source = Rotating(failure("acme", 401))
+    async with serving(answered(streamed), tokens={"acme": source}) as (server, upstream):
+        error = await failing(upstream, endpoint(server), streamed=streamed)
+        assert (error.upstream_status, error.retryable, server.connections) == (401, True, 0)
+
+
+@dataclass(frozen=True)
+class SignedAdapter(OpenAICompatibleAdapter):
+    """One whose requests are signed, as Bedrock's are."""
+
+    def build_request(self, request: ChatRequest, endpoint: Endpoint, api_key: str) -> built.ProviderRequest:
+        url = f"{endpoint.base_url}/model/acme.chat-1%3A0/converse"
+        body = {"messages": list(request.messages), "max_tokens": 1.5}
+        return built.ProviderRequest(
+            url, {"content-type": "application/json"}, body, built.Signing("bedrock", "eu-west-1")
+        )
+
+
+def signed(provider: Provider, wire: str | None) -> ProviderAdapter:
+    return SignedAdapter(provider.slug)
+
+
+@dataclass
+class Signed:
+    """Signs with what it was given, so that a test can compare it with what was sent."""
+
+    error: UpstreamError | None = None
+    calls: list[tuple[str, dict[str, str], bytes, Signing]] = field(default_factory=list)
+
+    def sign(self, url: str, headers: Mapping[str, str], body: bytes, signing: Signing) -> Mapping[str, str]:
+        if self.error:
+            raise self.error
+        self.calls.append((url, dict(headers), body, signing))
+        return {
+            **headers,
+            "authorization": "AWS4-HMAC-SHA256 Signature=abcdef",
+            "x-amz-security-token": "session-token",
+        }
+
+
+@both
+async def test_what_is_signed_is_what_is_sent(streamed: bool) -> None:
+    signer = Signed()
+    async with serving(answered(streamed), signer=signer, adapters=signed) as (server, upstream):
+        await ask(upstream, endpoint(server), replace(REQUEST, stream=streamed))
+        seen = server.requests[0]
+    (url, headers, body, signing), *others = signer.calls
+    assert not others
+    assert url == f"http://127.0.0.1:{server.port}/v1/model/acme.chat-1%3A0/converse"
+    assert headers == {"host": f"127.0.0.1:{server.port}", "content-type": "application/json"}
+    assert (signing.service, signing.region) == ("bedrock", "eu-west-1")
+    sent = dict(line.split(": ", 1) for line in seen.head.lower().strip().split("\r\n")[1:])
+    assert seen.head.split(" ")[1] == "/v1/model/acme.chat-1%3A0/converse"
+    assert orjson.dumps(seen.body) == body
+    assert sent == {
+        **headers,
+        "authorization": "aws4-hmac-sha256 signature=abcdef",
+        "x-amz-security-token": "session-token",
+        "accept-encoding": "identity",
+        "user-agent": "turnpike",
+        "content-length": str(len(body)),
+    }
+
+
+@both
+async def test_a_signature_shows_in_no_error(streamed: bool) -> None:
+    told = orjson.dumps({"error": {"message": "It was signed: x-amz-security-token:session-token"}})
+    async with serving(answering(response(told, 400)), signer=Signed(), adapters=signed) as (server, upstream):
+        error = await failing(upstream, endpoint(server), streamed=streamed)
+    assert error.message == "It was signed: x-amz-security-token:[credential]"
+
+
+@both
+@pytest.mark.parametrize("signer", [None, Signed(failure("acme", 401))])
+async def test_without_a_signature_nothing_is_sent(streamed: bool, signer: Signed | None) -> None:
+    async with serving(answered(streamed), signer=signer, adapters=signed) as (server, upstream):
+        error = await failing(upstream, endpoint(server), streamed=streamed)
+        assert (error.upstream_status, error.retryable, server.connections) == (401, True, 0)
+
+
+class Library(Fetcher):
+    """Has every file at once, or none."""
+
+    def __init__(self, media_type: str = "image/png", takes_s: float = 0.0) -> None:
+        super().__init__()
+        self.media_type, self.takes_s = media_type, takes_s
+        self.asked: list[list[str]] = []
+        self.within_s: list[float] = []
+
+    async def fetch_each(self, urls: Iterable[str], *, within_s: float = LONGEST_S) -> Mapping[str, Fetched]:
+        self.asked.append(list(urls))
+        self.within_s.append(within_s)
+        await asyncio.sleep(self.takes_s)
+        if not self.media_type:
+            raise InvalidRequest("what stands at a.test could not be fetched", field="messages")
+        return {url: Fetched(self.media_type, b"content") for url in self.asked[-1]}
+
+
+@dataclass(frozen=True)
+class HelplessAdapter(OpenAICompatibleAdapter):
+    """One whose provider fetches nothing."""
+
+    def fetches(self, kind: str, url: str) -> bool:
+        return False
+
+
+def helpless(provider: Provider, wire: str | None) -> ProviderAdapter:
+    return HelplessAdapter(provider.slug)
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "https://a.test/x.png"}}
+PICTURED = replace(REQUEST, messages=[{"role": "user", "content": [PICTURE]}])
+
+
+@both
+async def test_what_a_provider_does_not_fetch_is_sent_as_data(streamed: bool) -> None:
+    library = Library()
+    async with serving(answered(streamed), fetcher=library, adapters=helpless) as (server, upstream):
+        await ask(upstream, endpoint(server), replace(PICTURED, stream=streamed))
+        part = server.requests[0].body["messages"][0]["content"][0]
+    assert part["image_url"] == {"url": "data:image/png;base64,Y29udGVudA=="}
+    assert PICTURED.messages[0]["content"] == [{"type": "image_url", "image_url": {"url": "https://a.test/x.png"}}]
+    assert (library.asked, library.within_s) == ([["https://a.test/x.png"]], [15.0])
+
+
+@both
+async def test_what_a_provider_fetches_itself_is_left_to_it(streamed: bool) -> None:
+    library = Library("")
+    async with serving(answered(streamed), fetcher=library) as (server, upstream):
+        await ask(upstream, endpoint(server), replace(PICTURED, stream=streamed))
+        assert server.requests[0].body["messages"][0]["content"] == [PICTURE]
+    assert library.asked == []
+
+
+@both
+async def test_a_file_that_cannot_be_had_is_the_clients_fault(streamed: bool) -> None:
+    async with serving(answered(streamed), fetcher=Library(""), adapters=helpless) as (server, upstream):
+        with pytest.raises(InvalidRequest, match=r"messages: what stands at a\.test could not be fetched"):
+            await ask(upstream, endpoint(server), replace(PICTURED, stream=streamed))
+        assert server.connections == 0
+
+
+async def test_fetching_takes_from_the_time_to_the_first_token() -> None:
+    async def script(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.5)
+        writer.write(ANSWERED)
+
+    library = Library(takes_s=0.2)
+    limits = Timeouts(first_token_s=0.4)
+    async with serving(script, fetcher=library, adapters=helpless) as (server, upstream):
+        began = time.monotonic()
+        with pytest.raises(UpstreamError) as caught:
+            await ask(upstream, endpoint(server, limits), replace(PICTURED, stream=True))
+        assert caught.value.error_type == "timeout"
+        assert 0.35 < time.monotonic() - began < 0.5
+    assert library.within_s == [0.2]
+
+
+async def test_an_endpoint_may_speak_another_wire_format() -> None:
+    built_for: list[tuple[str, str | None]] = []
+
+    def adapters(provider: Provider, wire: str | None) -> ProviderAdapter:
+        built_for.append((provider.wire, wire))
+        return adapter_for(provider, wire)
+
+    async with serving(answering(response(ANSWER)), adapters=adapters) as (server, upstream):
+        own = endpoint(server)
+        other = replace(own, wire="openai_compatible")
+        for where in (own, other, own, other):
+            await upstream.complete(REQUEST, where)
+        assert built_for == [("openai_compatible", None), ("openai_compatible", "openai_compatible")]
+        with pytest.raises(ValueError, match="morse"):
+            await upstream.complete(REQUEST, replace(own, wire="morse"))
 
 
 def test_the_port_is_implemented() -> None:

@@ -1,12 +1,14 @@
 """Catalog files: what they may say, what of it is served, and how mistakes are reported."""
 
+import json
+import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from turnpike.domain.catalog import Catalog, Timeouts
+from turnpike.domain.catalog import Catalog, Provider, Timeouts
 from turnpike.storage.catalog_files import PACKAGED, CatalogFileError, load_catalog, provider_keys
 
 PROVIDERS = """
@@ -192,17 +194,192 @@ def test_mistakes_show_whether_their_provider_is_served_or_not(tmp_path: Path) -
         load(tmp_path, WHOLE.replace('"0.0000006"', '"cheap"'), environ={})
 
 
+CLOUDS = """
+[providers.amazon-bedrock]
+name = "Amazon Bedrock"
+wire = "bedrock"
+base_url = "https://bedrock-runtime.{region}.amazonaws.com"
+credential = "aws-role"
+variables = { region = "us-east-1" }
+
+[providers.google-vertex]
+name = "Google Vertex"
+wire = "gemini"
+base_url = "https://{host}/v1/projects/{project}/locations/{location}"
+credential = "google-service-account"
+[providers.google-vertex.variables]
+location = "global"
+[providers.google-vertex.variables.host]
+by = "location"
+global = "aiplatform.googleapis.com"
+eu = "aiplatform.eu.rep.googleapis.com"
+other = "{location}-aiplatform.googleapis.com"
+
+[providers.azure]
+name = "Azure"
+wire = "azure"
+"""
+CLOUD_MODEL = MODEL + "".join(
+    f"""
+  [[models.endpoints]]
+  provider = "{slug}"
+  upstream_model = "chat-1"
+  wire = "other_{index}"
+  pricing = {{ prompt = "0.00000015", completion = "0.0000006" }}
+"""
+    for index, slug in enumerate(("amazon-bedrock", "google-vertex", "azure"))
+)
+ACCOUNT = json.dumps(
+    {
+        "type": "service_account",
+        "client_email": "a@their-project.iam.gserviceaccount.com",
+        "private_key": "secret",
+        "project_id": "their-project",
+    }
+)
+
+
+def clouds(tmp_path: Path, files: str = CLOUDS + CLOUD_MODEL, **environ: str) -> tuple[dict[str, str], list[str]]:
+    """The address of each provider that is served, and what was said of the others."""
+    path, said = tmp_path / "clouds.toml", list[str]()
+    path.write_text(files)
+    catalog = load_catalog([path], environ, on_unserved=said.append)
+    addresses = {provider.slug: provider.base_url for provider in catalog.providers}
+    for model in catalog.models:
+        assert {endpoint.provider: endpoint.base_url for endpoint in model.endpoints} == addresses
+    return addresses, said
+
+
+def test_an_endpoint_may_speak_another_wire_format(tmp_path: Path) -> None:
+    (tmp_path / "0.toml").write_text(CLOUDS + CLOUD_MODEL)
+    environ = {"AMAZON_BEDROCK_API_KEY": "key"}
+    catalog = load_catalog([tmp_path / "0.toml"], environ)
+    assert [endpoint.wire for endpoint in catalog.get_model("acme/chat").endpoints] == ["other_0"]
+    assert load(tmp_path, WHOLE).get_model("acme/chat").endpoints[0].wire is None
+
+
+def test_no_cloud_is_served_without_a_sign_of_its_operator(tmp_path: Path) -> None:
+    # AWS sets the region of every function; it says nothing about models.
+    assert clouds(tmp_path, AWS_REGION="eu-west-1", AWS_ACCESS_KEY_ID="x", GOOGLE_VERTEX_PROJECT="p") == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({"API_KEY": "key"}, "https://bedrock-runtime.us-east-1.amazonaws.com"),
+        ({"API_KEY": "key", "REGION": "eu-west-1"}, "https://bedrock-runtime.eu-west-1.amazonaws.com"),
+        ({"REGION": "eu-west-1"}, "https://bedrock-runtime.eu-west-1.amazonaws.com"),
+        ({"REGION": " eu-west-1\n"}, "https://bedrock-runtime.eu-west-1.amazonaws.com"),
+        ({"BASE_URL": "https://vpce.test/"}, "https://vpce.test"),
+        ({"REGION": ""}, None),
+    ],
+)
+def test_aws_lets_in_by_key_or_by_role(tmp_path: Path, environ: dict[str, str], address: str | None) -> None:
+    found, said = clouds(tmp_path, **{f"AMAZON_BEDROCK_{name}": value for name, value in environ.items()})
+    assert (found, said) == ({} if address is None else {"amazon-bedrock": address}, [])
+
+
+def test_a_role_is_no_credential_elsewhere(tmp_path: Path) -> None:
+    found, said = clouds(tmp_path, AZURE_BASE_URL="https://mine.test", GOOGLE_VERTEX_LOCATION="eu")
+    assert (found, said) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({"PROJECT": "p"}, "https://aiplatform.googleapis.com/v1/projects/p/locations/global"),
+        ({"API_KEY": ACCOUNT}, "https://aiplatform.googleapis.com/v1/projects/their-project/locations/global"),
+        (
+            {"API_KEY": ACCOUNT, "PROJECT": "example.com:p"},
+            "https://aiplatform.googleapis.com/v1/projects/example.com:p/locations/global",
+        ),
+        (
+            {"PROJECT": "p", "LOCATION": "europe-west4"},
+            "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4",
+        ),
+        ({"PROJECT": "p", "LOCATION": "eu"}, "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu"),
+        ({"PROJECT": "p", "HOST": "proxy.test"}, "https://proxy.test/v1/projects/p/locations/global"),
+        ({"BASE_URL": "https://aiplatform.googleapis.com/v1"}, "https://aiplatform.googleapis.com/v1"),
+    ],
+)
+def test_placeholders_are_filled(tmp_path: Path, environ: dict[str, str], address: str) -> None:
+    environ = {"API_KEY": "AIza-key", **environ}
+    found, said = clouds(tmp_path, **{f"GOOGLE_VERTEX_{name}": value for name, value in environ.items()})
+    assert (found, said) == ({"google-vertex": address}, [])
+
+
+def test_what_is_missing_leaves_one_provider_out_and_is_said(tmp_path: Path) -> None:
+    found, said = clouds(tmp_path, GOOGLE_VERTEX_API_KEY="AIza-key", AZURE_API_KEY="key", AMAZON_BEDROCK_API_KEY="key")
+    assert list(found) == ["amazon-bedrock"]
+    assert said == [
+        "Google Vertex is not served, although its credential is there: GOOGLE_VERTEX_PROJECT is not set",
+        "Azure is not served, although its credential is there: AZURE_BASE_URL is not set, "
+        "and every customer of Azure has another address",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        (
+            {"GOOGLE_VERTEX_API_KEY": '{"type": "service_account", "private_key": "secret"}'},
+            r"google-vertex\] credential cannot be used: GOOGLE_VERTEX_API_KEY is a .* JSON without client_email",
+        ),
+        ({"AMAZON_BEDROCK_REGION": "evil.test/"}, r"amazon-bedrock\] base_url .* AMAZON_BEDROCK_REGION"),
+        ({"AMAZON_BEDROCK_REGION": "a@evil.test"}, "AMAZON_BEDROCK_REGION"),
+        ({"AMAZON_BEDROCK_REGION": "{region}"}, "AMAZON_BEDROCK_REGION"),
+        ({"AZURE_API_KEY": "key", "AZURE_BASE_URL": "mine.test"}, r"base_url is not an http\(s\) .*AZURE_BASE_URL"),
+    ],
+)
+def test_what_is_wrong_in_the_environment_is_named(tmp_path: Path, environ: dict[str, str], message: str) -> None:
+    with pytest.raises(CatalogFileError, match=message) as caught:
+        clouds(tmp_path, **environ)
+    assert "secret" not in str(caught.value)
+    assert "evil" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (CLOUDS.replace('"aws-role"', '"role"'), r"credential is none of api-key, aws-role, google-service-account"),
+        (CLOUDS.replace("{region}", "{Region}"), r"base_url has a placeholder \{Region\}"),
+        (CLOUDS.replace("{region}", "{}"), r"base_url has a placeholder \{\}"),
+        (CLOUDS.replace('"us-east-1"', "1"), r"amazon-bedrock.variables\] region is not a text"),
+        (CLOUDS.replace('by = "location"', ""), r"variables.host\] by is missing"),
+        (CLOUDS.replace("other =", "others ="), r"variables.host\] other is missing"),
+        (CLOUDS.replace('eu = "', 'eu = 1 # "'), r"variables.host\] eu is not a text"),
+        (CLOUDS.replace('variables = { region = "us-east-1" }', "variables = 1"), r"variables is not a table"),
+        (CLOUDS.replace('= "us-east-1"', '= "{region}"'), r"variables leads from region back to region"),
+    ],
+)
+def test_mistakes_in_a_providers_address_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(CatalogFileError, match=message):
+        clouds(tmp_path, text, AMAZON_BEDROCK_API_KEY="key")
+
+
+def test_keys_come_without_the_line_end_of_the_file_that_they_were_in() -> None:
+    providers = [Provider("one", "One", "x", ""), Provider("two", "Two", "x", "")]
+    assert provider_keys({"ONE_API_KEY": " key \n", "TWO_API_KEY": " "}, providers) == {"one": "key"}
+
+
 @pytest.fixture(scope="module")
 def packaged() -> Catalog:
-    slugs = ("OPENAI", "GROQ", "DEEPSEEK", "MISTRAL", "XAI", "TOGETHER", "FIREWORKS", "OPENROUTER")
-    return load_catalog([PACKAGED], {f"{slug}_API_KEY": "key" for slug in slugs})
+    environ: dict[str, str] = {}
+    for slug, table in tomllib.loads(PACKAGED.read_text())["providers"].items():
+        name = slug.upper().replace("-", "_")
+        environ[f"{name}_API_KEY"] = "key"
+        if "base_url" not in table:
+            environ[f"{name}_BASE_URL"] = "https://own.test/v1"
+        elif "{project}" in table["base_url"]:
+            environ[f"{name}_PROJECT"] = "own"
+    return load_catalog([PACKAGED], environ)
 
 
 def test_the_packaged_catalog_serves_every_provider(packaged: Catalog) -> None:
     used = {endpoint.provider for model in packaged.models for endpoint in model.endpoints}
 
+    assert used == set(tomllib.loads(PACKAGED.read_text())["providers"])
     assert used == {provider.slug for provider in packaged.providers}
-    assert len(used) == 8
     assert any(len(model.endpoints) > 1 for model in packaged.models)
 
 

@@ -136,6 +136,13 @@ class Signer(Protocol):
         """
 
 
+class TokenSource(Protocol):
+    """Where the credential for a provider comes from that is not one string for good."""
+
+    async def token(self) -> str:
+        """Valid now and for some minutes. Raises UpstreamError: 401 when our own credential is refused."""
+
+
 class StreamDecoder(Protocol):
     """Turns one provider's bytes into deltas, wherever the network cut them; holds the state of one stream."""
 

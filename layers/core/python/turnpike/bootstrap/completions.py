@@ -1,6 +1,8 @@
 """Composes the completions function: the data plane."""
 
 import time
+from collections.abc import Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -10,6 +12,10 @@ from turnpike.api.chat import handler as chat
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.errors import UpstreamError
+from turnpike.domain.service_accounts import parse_service_account
+from turnpike.ports import Signer, TokenSource
+from turnpike.providers.registry import check_wire
+from turnpike.providers.transport import PooledTransport, post_form
 from turnpike.providers.upstream import HttpUpstream
 from turnpike.services.admit import Admit
 from turnpike.services.complete_chat import CompleteChat
@@ -26,7 +32,7 @@ def app() -> Edge:
 def build_app(parts: Resources) -> Edge:
     settings = parts.settings
     catalog = parts.catalog
-    upstream = HttpUpstream(catalog.providers, parts.provider_keys)
+    upstream = build_upstream(parts)
     return Edge(
         chat.routes(
             parts.guard,
@@ -43,6 +49,46 @@ def build_app(parts: Resources) -> Edge:
         ),
         aclose=upstream.aclose,
     )
+
+
+def build_upstream(parts: Resources) -> HttpUpstream:
+    for model in parts.catalog.models:
+        for endpoint in model.endpoints:
+            # The adapters are loaded when they are needed; a mistake in the catalog should show at once.
+            check_wire(parts.catalog.get_provider(endpoint.provider), endpoint.wire)
+    transport = PooledTransport()
+    tokens = build_tokens(parts, transport)
+    return HttpUpstream(
+        parts.catalog.providers,
+        {slug: key for slug, key in parts.provider_keys.items() if slug not in tokens},
+        tokens=tokens,
+        signer=build_signer(parts),
+        transport=transport,
+    )
+
+
+def build_tokens(parts: Resources, transport: PooledTransport) -> Mapping[str, TokenSource]:
+    """For each provider whose credential is a service account's JSON, and no API key."""
+    found: dict[str, TokenSource] = {}
+    for provider in parts.catalog.providers:
+        if provider.credential != "google-service-account":
+            continue
+        account = parse_service_account(parts.provider_keys.get(provider.slug, ""))
+        if account is not None:
+            from turnpike.providers.google_tokens import GoogleTokens
+
+            found[provider.slug] = GoogleTokens(provider.slug, account, partial(post_form, transport))
+    return found
+
+
+def build_signer(parts: Resources) -> Signer | None:
+    """None unless a provider is let in by AWS credentials: what signs takes its time to load."""
+    roles = [provider.slug for provider in parts.catalog.providers if provider.credential == "aws-role"]
+    if all(slug in parts.provider_keys for slug in roles):
+        return None
+    from turnpike.providers.aws_signing import SigV4Signer
+
+    return SigV4Signer(parts.aws_credentials)
 
 
 def _report_usage(parts: Resources) -> ReportUsage:

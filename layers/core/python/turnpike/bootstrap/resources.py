@@ -17,8 +17,10 @@ from turnpike.storage.api_keys import DynamoApiKeys
 from turnpike.storage.catalog_files import PACKAGED, load_catalog, provider_keys
 from turnpike.storage.generations import DynamoGenerations
 from turnpike.storage.ledger import DynamoLedger
+from turnpike.telemetry import logger
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
@@ -66,11 +68,16 @@ class Resources:
     @cached_property
     def catalog(self) -> Catalog:
         overrides = self.settings.catalog_overrides
-        return load_catalog([PACKAGED, *([Path(overrides)] if overrides else [])], self.environ)
+        paths = [PACKAGED, *([Path(overrides)] if overrides else [])]
+        return load_catalog(paths, self.environ, on_unserved=logger.warning)
 
     @cached_property
     def provider_keys(self) -> Mapping[str, str]:
         return provider_keys(self.environ, self.catalog.providers)
+
+    def aws_credentials(self) -> "Credentials | None":
+        """The function's role on Lambda, the environment's or the profile's elsewhere; they renew themselves."""
+        return self._session.get_credentials()
 
     @cached_property
     def guard(self) -> Guard:

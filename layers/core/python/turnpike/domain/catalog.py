@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from turnpike.domain.errors import ModelNotFound
 from turnpike.domain.pricing import Pricing
@@ -16,9 +17,12 @@ class Timeouts:
     gap_s: float = 60.0
 
 
+CredentialKind = Literal["api-key", "aws-role", "google-service-account"]
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A company whose API we call. `wire` names the wire format it speaks."""
+    """A company whose API we call. `wire` names the wire format it speaks, where an endpoint names no other."""
 
     slug: str
     name: str
@@ -28,6 +32,8 @@ class Provider:
     terms_of_service_url: str | None = None
     status_page_url: str | None = None
     headquarters: str | None = None
+    credential: CredentialKind = "api-key"
+    """What else than an API key opens it: AWS credentials of our own, or a service account's JSON in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Endpoint:
     """Whether the provider may store or train on prompts; assumed until its policy is known."""
     zdr: bool = False
     timeouts: Timeouts = Timeouts()
+    wire: str | None = None
+    """The wire format of this endpoint, where its provider speaks several."""
 
     @property
     def tag(self) -> str:

@@ -4,7 +4,7 @@ What differs is the framing (server-sent events, or AWS's event stream) and what
 one `Answer` for each wire format.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import orjson
@@ -46,9 +46,9 @@ class Answer(Protocol):
 class Framing(Protocol):
     """Cuts bytes into events. Both methods may raise EventTooLarge, and ValueError for what is no event."""
 
-    def feed(self, data: bytes) -> Sequence[Event]: ...
+    def feed(self, data: bytes) -> Iterable[Event]: ...
 
-    def finish(self) -> Sequence[Event]: ...
+    def finish(self) -> Iterable[Event]: ...
 
 
 class AnswerDecoder:
@@ -170,9 +170,15 @@ def _parse(data: bytes) -> Json | None:
     try:
         content = orjson.loads(data)
     except orjson.JSONDecodeError:
-        try:
-            # A broken character in a text is no reason to lose the rest of it.
-            content = orjson.loads(data.decode("utf-8", "replace"))
-        except orjson.JSONDecodeError:
-            return None
+        content = _mended(data)
     return content if isinstance(content, dict) else None
+
+
+def _mended(data: bytes) -> object:
+    """None where nothing helps. A broken character or a lost last brace is no reason to lose all the rest."""
+    for attempt in (data.decode("utf-8", "replace"), data + b"}"):
+        try:
+            return orjson.loads(attempt)
+        except orjson.JSONDecodeError:
+            continue
+    return None

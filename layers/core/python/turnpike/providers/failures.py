@@ -66,7 +66,7 @@ _POLICY = re.compile(
 )
 # xAI answers 400 to a wrong key: https://docs.x.ai/docs/key-information/debugging
 _WRONG_KEY = re.compile(r"(incorrect|invalid) api.?key|api.?key not valid", re.IGNORECASE)
-_SECRET = re.compile(r"\b(sk|gsk|xai|fw|tgp|pplx|bearer)[-_ ][\w*.-]{12,}", re.IGNORECASE)
+_SECRET = re.compile(r"\b((sk|gsk|xai|fw|tgp|pplx|bearer)[-_ ][\w*.-]{12,}|AIza[\w-]{16,})", re.IGNORECASE)
 
 
 def failure(

@@ -1,5 +1,6 @@
 """A whole answer put together from deltas, so that a wire format reads its blocks in one way only."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,7 +45,7 @@ class _Folded:
             self._add_call(fragment)
         for member, value in (delta.extra or {}).items():
             known = self._extra.get(member)
-            self._extra[member] = [*known, *value] if isinstance(known, list) and isinstance(value, list) else value
+            self._extra[member] = value if known is None else _joined(known, value)
         for member, tokens in (delta.logprobs or {}).items():
             self._logprobs[member] = [*(self._logprobs.get(member) or ()), *(tokens or ())]
         if delta.finish_reason:
@@ -75,3 +76,13 @@ class _Folded:
             self._calls[fragment["index"]] = {"id": fragment["id"], "type": "function", "function": described}
         else:
             call["function"]["arguments"] += function["arguments"]
+
+
+def _joined(known: Any, more: Any) -> Any:
+    """Lists are continued, and so is sound, which is a member of its own."""
+    if isinstance(known, list) and isinstance(more, list):
+        return [*known, *more]
+    if isinstance(known, dict) and isinstance(more, dict) and known.get("data") and more.get("data"):
+        data = b"".join(b64decode(each["data"]) for each in (known, more))
+        return {**known, **more, "data": b64encode(data).decode()}
+    return more

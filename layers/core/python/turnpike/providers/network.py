@@ -6,12 +6,21 @@ than to wake up for small reads, so that is most of what it costs.
 # ruff: noqa: ASYNC109  # httpcore2 names its parameters itself.
 
 import asyncio
+import contextlib
 import select
+import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, cast
 
 import httpcore2
+
+from turnpike.providers.addresses import IpAddress, parse_address
+
+Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
+"""From a host and a port to (address, port) of each way there. Raises OSError when there is none."""
 
 _MOST_UNREAD_BYTES = 256 * 1024
 """Beyond it the far side is told to wait."""
@@ -42,6 +51,55 @@ class AsyncioBackend(httpcore2.AsyncNetworkBackend):
             # The last two: a port and a host name that cannot be.
             raise httpcore2.ConnectError(type(error).__name__) from None
         return stream
+
+
+class AddressRefused(Exception):
+    """A name leads nowhere, or where nobody may be sent: which of the two says something about the inside."""
+
+
+_RESOLVERS = ThreadPoolExecutor(16, thread_name_prefix="resolve")
+"""Threads of their own: a customer's name that takes its time must not keep a provider's waiting."""
+
+
+async def resolve(host: str, port: int) -> Sequence[tuple[str, int]]:
+    """As the system does it, in a thread."""
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, ask)
+    return [(str(address[0]), int(address[1])) for *_, address in found]
+
+
+class GuardedBackend(AsyncioBackend):
+    """Connects only where `allow` lets it.
+
+    A name is resolved once: what is checked is what is connected to, so that a name cannot mean one address
+    when it is checked and another one afterwards. One refused address of several refuses them all.
+    """
+
+    def __init__(self, allow: Callable[[IpAddress], bool], resolve: Resolve = resolve) -> None:
+        super().__init__()
+        self._allow = allow
+        self._resolve = resolve
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Raises AddressRefused, and as without a guard."""
+        try:
+            places = await self._resolve(host, port)
+        except (OSError, UnicodeError):
+            raise AddressRefused from None
+        if not places or not all(self._allow(parse_address(address)) for address, _ in places):
+            raise AddressRefused
+        *others, last = places
+        for address, its_port in others:
+            with contextlib.suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                return await super().connect_tcp(address, its_port, timeout)
+        return await super().connect_tcp(*last, timeout)
 
 
 class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):

@@ -7,7 +7,17 @@ from turnpike.domain.catalog import Provider
 from turnpike.ports import ProviderAdapter
 
 WIRES: Mapping[str, str] = {
+    "anthropic": "anthropic.adapter:build_adapter",
+    "azure": "azure.adapter:build_adapter",
+    "azure_responses": "azure.adapter:build_responses_adapter",
+    "bedrock": "bedrock.adapter:build_adapter",
+    "bedrock_anthropic": "anthropic_platforms.bedrock:build_adapter",
+    "cohere": "cohere.adapter:build_adapter",
+    "google": "google.adapter:build_adapter",
+    "mistral": "mistral.adapter:build_adapter",
     "openai_compatible": "openai_compatible.adapter:build_adapter",
+    "openai_responses": "openai_responses.adapter:build_adapter",
+    "vertex_anthropic": "anthropic_platforms.vertex:build_adapter",
 }
 """Where each is built, from the provider's slug; loaded when first needed, so that a start pays for no other."""
 
@@ -18,11 +28,15 @@ def adapter_for(provider: Provider, wire: str | None = None) -> ProviderAdapter:
     Raises ValueError for a wire format that nobody speaks: a fault of the catalog.
     """
     name = wire or provider.wire
-    try:
-        path = WIRES[name]
-    except KeyError:
-        known = ", ".join(sorted(WIRES))
-        raise ValueError(f"provider {provider.slug}: wire {name!r} is none of {known}") from None
-    module, _, function = path.partition(":")
+    check_wire(provider, wire)
+    module, _, function = WIRES[name].partition(":")
     build: Callable[[str], ProviderAdapter] = getattr(import_module(f"turnpike.providers.{module}"), function)
     return build(provider.slug)
+
+
+def check_wire(provider: Provider, wire: str | None = None) -> None:
+    """Raises as `adapter_for`, and loads nothing."""
+    name = wire or provider.wire
+    if name not in WIRES:
+        known = ", ".join(sorted(WIRES))
+        raise ValueError(f"provider {provider.slug}: wire {name!r} is none of {known}")

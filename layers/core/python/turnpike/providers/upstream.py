@@ -1,48 +1,43 @@
 """The one HTTP client: sends what adapters build, and reads what providers answer."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
-from typing import cast
+from dataclasses import replace
+from typing import NamedTuple
 
-import httpcore2
 import httpx2
 import orjson
 
 from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta
 from turnpike.domain.errors import InvalidRequest, UpstreamError
-from turnpike.ports import ProviderAdapter, StreamDecoder
-from turnpike.providers.failures import unreachable, unreadable
-from turnpike.providers.network import AsyncioBackend
+from turnpike.ports import ProviderAdapter, Signer, StreamDecoder, TokenSource, UpstreamRequest
+from turnpike.providers.failures import failure, unreachable, unreadable
+from turnpike.providers.fetch import Fetcher
 from turnpike.providers.readahead import ReadAhead
 from turnpike.providers.registry import adapter_for
+from turnpike.providers.remote_media import has_parts, with_fetched_media
+from turnpike.providers.transport import BROKEN, HEADERS, LATE, PooledTransport, chunks_of, read_body
 
 _WHOLE_ANSWER_S = 600.0
 """An answer in one piece shows nothing until it is finished, so neither of an endpoint's later deadlines fits."""
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 256 * 1024
-_IDLE_CONNECTIONS = 64
-_IDLE_CONNECTION_S = 60.0
 _SHORTEST_SECRET = 12
 """What is shorter is a word, as the demo provider's key is, and may stand in any message."""
+_SECRET_HEADERS = ("authorization", "x-amz-security-token")
 _PARTING_S = 0.1
 """For the last bytes after an answer's end, with which its connection can be used again."""
 
-# Without a compression that would only delay the chunks of a stream.
-_HEADERS = {"accept-encoding": "identity", "user-agent": "turnpike"}
 
-_LATE = (TimeoutError, httpx2.TimeoutException, httpcore2.TimeoutException)
-_BROKEN = (
-    httpx2.DecodingError,
-    httpx2.TransportError,
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    httpcore2.UnsupportedProtocol,
-)
-_STALE = (httpcore2.ReadError, httpcore2.RemoteProtocolError, httpcore2.WriteError)
+class _Call(NamedTuple):
+    """A request that is ready to be sent, and the secrets in it that no message may repeat."""
+
+    adapter: ProviderAdapter
+    sent: httpx2.Request
+    secrets: Sequence[str]
 
 
 class HttpUpstream:
@@ -53,42 +48,56 @@ class HttpUpstream:
         providers: Iterable[Provider],
         api_keys: Mapping[str, str],
         *,
+        tokens: Mapping[str, TokenSource] | None = None,
+        signer: Signer | None = None,
+        fetcher: Fetcher | None = None,
+        adapters: Callable[[Provider, str | None], ProviderAdapter] = adapter_for,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        """`api_keys` are by provider slug."""
-        self._adapters = {provider.slug: adapter_for(provider) for provider in providers}
+        """`api_keys` and `tokens` are by provider slug; a provider's token goes before its key.
+
+        `adapters` gives a provider's adapter, for a wire format other than its own where an endpoint names one.
+        """
+        self._providers = {provider.slug: provider for provider in providers}
+        self._build_adapter = adapters
+        self._adapters: dict[tuple[str, str | None], ProviderAdapter] = {}
         self._api_keys = api_keys
-        self._transport = PooledTransport() if transport is None else transport
+        self._tokens = tokens or {}
+        self._signer = signer
+        self._fetcher = fetcher or Fetcher()
+        self._transport = transport or PooledTransport()
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+        await self._fetcher.aclose()
 
     async def complete(self, request: ChatRequest, endpoint: Endpoint) -> Completion:
-        adapter, sent = self._build(request, endpoint)
+        call = await self._prepare(request, endpoint)
         try:
-            async with asyncio.timeout(_WHOLE_ANSWER_S), self._send(sent) as response:
+            async with asyncio.timeout(_WHOLE_ANSWER_S), self._send(call.sent) as response:
                 if response.status_code != 200:
-                    raise await _refusal(adapter, response)
-                body = await _read(response, _MAX_ANSWER_BYTES)
+                    raise await _refusal(call.adapter, response)
+                body = await read_body(response, _MAX_ANSWER_BYTES)
             if len(body) > _MAX_ANSWER_BYTES:
                 raise unreadable(endpoint.provider, "The provider sent an answer that is too large")
-            return adapter.parse_completion(body)
-        except (*_LATE, *_BROKEN, UpstreamError) as error:
-            failure = self._failure(error, endpoint)
+            return call.adapter.parse_completion(body)
+        except (*LATE, *BROKEN, UpstreamError) as error:
+            failed = _failure(error, endpoint, call.secrets)
         # Here, and not there, so that the library's error is not its context: that one holds the request.
-        raise failure
+        raise failed
 
     async def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
-        adapter, sent = self._build(request, endpoint)
-        decoder = adapter.stream_decoder()
+        began = time.monotonic()
+        call = await self._prepare(request, endpoint)
+        decoder = call.adapter.stream_decoder()
         incoming = ReadAhead()
-        reader = asyncio.create_task(self._read_ahead(incoming, sent, adapter))
+        reader = asyncio.create_task(self._read_ahead(incoming, call))
         try:
-            begun, within_s = False, endpoint.timeouts.first_token_s
+            begun, within_s = False, endpoint.timeouts.first_token_s - (time.monotonic() - began)
             while not decoder.done:
-                deltas, failure = await self._next(incoming, within_s, decoder, endpoint)
-                if failure is not None and not begun:
-                    raise failure
+                deltas, failed = await _next(incoming, within_s, decoder, endpoint, call.secrets)
+                if failed is not None and not begun:
+                    raise failed
                 if deltas:
                     begun = True
                     yield deltas
@@ -98,32 +107,12 @@ class HttpUpstream:
             reader.cancel()
             await asyncio.wait((reader,))
 
-    async def _next(
-        self, incoming: ReadAhead, within_s: float, decoder: StreamDecoder, endpoint: Endpoint
-    ) -> tuple[list[Delta], UpstreamError | None]:
-        """What arrived next, and the failure that keeps more from coming."""
+    async def _read_ahead(self, incoming: ReadAhead, call: _Call) -> None:
         try:
-            data = await incoming.take(within_s)
-        except (*_LATE, *_BROKEN, UpstreamError) as error:
-            failure = self._failure(error, endpoint)
-            deltas = decoder.finish()
-            if not deltas or deltas[-1].error is None:
-                # The answer was whole, and only its end was lost.
-                return deltas, None
-            deltas[-1] = Delta(error=failure)
-            return deltas, failure
-        deltas = decoder.feed(data) if data else decoder.finish()
-        broken = deltas[-1].error if deltas else None
-        if isinstance(broken, UpstreamError):
-            self._without_key(broken)
-        return deltas, None
-
-    async def _read_ahead(self, incoming: ReadAhead, sent: httpx2.Request, adapter: ProviderAdapter) -> None:
-        try:
-            async with self._send(sent) as response:
+            async with self._send(call.sent) as response:
                 if response.status_code != 200:
-                    raise await _refusal(adapter, response)
-                async for chunk in _chunks(response):
+                    raise await _refusal(call.adapter, response)
+                async for chunk in chunks_of(response):
                     if not incoming.put(chunk):
                         await incoming.room()
         except Exception as error:
@@ -132,23 +121,47 @@ class HttpUpstream:
         else:
             incoming.end()
 
-    def _build(self, request: ChatRequest, endpoint: Endpoint) -> tuple[ProviderAdapter, httpx2.Request]:
-        """Raises InvalidRequest for a body that cannot be written as JSON."""
-        adapter = self._adapters[endpoint.provider]
-        built = adapter.build_request(request, endpoint, self._api_keys.get(endpoint.provider, ""))
+    async def _prepare(self, request: ChatRequest, endpoint: Endpoint) -> _Call:
+        """Raises InvalidRequest for what the client sent, UpstreamError for our own credential."""
+        adapter = self._adapter(endpoint)
+        if has_parts(request.messages):
+            # Half of the time to the first token, of which the provider needs some, too.
+            within_s = endpoint.timeouts.first_token_s / 2
+            messages = await with_fetched_media(request.messages, adapter.fetches, self._fetcher, within_s=within_s)
+            request = replace(request, messages=messages)
+        source = self._tokens.get(endpoint.provider)
+        key = self._api_keys.get(endpoint.provider, "") if source is None else await source.token()
+        built = adapter.build_request(request, endpoint, key)
         try:
-            return adapter, httpx2.Request(
-                "POST",
-                built.url,
-                headers={**_HEADERS, **built.headers},
-                content=orjson.dumps(built.body),
-                extensions={"timeout": {"connect": endpoint.timeouts.connect_s}},
-            )
+            url, body = httpx2.URL(built.url), orjson.dumps(built.body)
         except httpx2.InvalidURL:
             fault: Exception = unreachable(endpoint.provider, "The provider's address is not valid")
         except TypeError:
             fault = InvalidRequest("it is nested too deeply, or holds text that is not Unicode")
+        else:
+            headers = built.headers if built.signing is None else await self._signed(built, url, body, endpoint)
+            connect = {"timeout": {"connect": endpoint.timeouts.connect_s}}
+            sent = httpx2.Request("POST", url, headers={**HEADERS, **headers}, content=body, extensions=connect)
+            return _Call(adapter, sent, (key,) if built.signing is None else _secrets_in(headers))
         raise fault
+
+    def _adapter(self, endpoint: Endpoint) -> ProviderAdapter:
+        known = (endpoint.provider, endpoint.wire)
+        adapter = self._adapters.get(known)
+        if adapter is None:
+            adapter = self._build_adapter(self._providers[endpoint.provider], endpoint.wire)
+            self._adapters[known] = adapter
+        return adapter
+
+    async def _signed(
+        self, built: UpstreamRequest, url: httpx2.URL, body: bytes, endpoint: Endpoint
+    ) -> Mapping[str, str]:
+        """The request's headers with their signature, which covers neither what is sent along with every request."""
+        if self._signer is None or built.signing is None:
+            raise failure(endpoint.provider, 401)
+        headers = {"host": url.netloc.decode("ascii"), **built.headers}
+        # In a thread: credentials may have to be got anew first, over a network of their own.
+        return await asyncio.to_thread(self._signer.sign, str(url), headers, body, built.signing)
 
     @asynccontextmanager
     async def _send(self, sent: httpx2.Request) -> AsyncIterator[httpx2.Response]:
@@ -158,107 +171,50 @@ class HttpUpstream:
         finally:
             await response.aclose()
 
-    def _failure(self, error: Exception, endpoint: Endpoint) -> UpstreamError:
-        if isinstance(error, UpstreamError):
-            return self._without_key(error)
-        if isinstance(error, _LATE):
-            return unreachable(endpoint.provider, "The provider did not answer in time", error_type="timeout")
-        return unreachable(endpoint.provider, "The connection to the provider failed")
 
-    def _without_key(self, error: UpstreamError) -> UpstreamError:
-        """Some providers repeat the credential that they refuse."""
-        key = self._api_keys.get(error.provider)
-        if key and len(key) >= _SHORTEST_SECRET and key in error.message:
-            error.message = error.message.replace(key, "[credential]")
+async def _next(
+    incoming: ReadAhead, within_s: float, decoder: StreamDecoder, endpoint: Endpoint, secrets: Sequence[str]
+) -> tuple[list[Delta], UpstreamError | None]:
+    """What arrived next, and the failure that keeps more from coming."""
+    try:
+        data = await incoming.take(within_s)
+    except (*LATE, *BROKEN, UpstreamError) as error:
+        failed = _failure(error, endpoint, secrets)
+        deltas = decoder.finish()
+        if not deltas or deltas[-1].error is None:
+            # The answer was whole, and only its end was lost.
+            return deltas, None
+        deltas[-1] = Delta(error=failed)
+        return deltas, failed
+    deltas = decoder.feed(data) if data else decoder.finish()
+    broken = deltas[-1].error if deltas else None
+    if isinstance(broken, UpstreamError):
+        _without(secrets, broken)
+    return deltas, None
+
+
+def _failure(error: Exception, endpoint: Endpoint, secrets: Sequence[str]) -> UpstreamError:
+    if isinstance(error, UpstreamError):
+        return _without(secrets, error)
+    if isinstance(error, LATE):
+        return unreachable(endpoint.provider, "The provider did not answer in time", error_type="timeout")
+    return unreachable(endpoint.provider, "The connection to the provider failed")
+
+
+def _without(secrets: Sequence[str], error: UpstreamError) -> UpstreamError:
+    """Some providers repeat the credential that they refuse."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET and secret in error.message:
+            error.message = error.message.replace(secret, "[credential]")
             error.args = (error.message,)
-        return error
+    return error
 
 
-class PooledTransport(httpx2.AsyncBaseTransport):
-    """Connections and nothing else: no redirects, cookies, proxies or environment variables.
-
-    httpx2's own client and transport add those, and a fifth to what a request costs.
-    """
-
-    def __init__(self) -> None:
-        self._backend = AsyncioBackend()
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_tls_context(),
-            # Concurrency is limited where requests come in: one environment has few, the local server hundreds.
-            max_connections=None,
-            max_keepalive_connections=_IDLE_CONNECTIONS,
-            keepalive_expiry=_IDLE_CONNECTION_S,
-            network_backend=self._backend,
-        )
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
-        sent = httpcore2.Request(
-            method=request.method,
-            url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=request.headers.raw,
-            content=cast(AsyncIterable[bytes], request.stream),
-            extensions=request.extensions,
-        )
-        response = await self._send(sent)
-        body = _Body(cast(AsyncIterable[bytes], response.stream))
-        return httpx2.Response(response.status, headers=response.headers, stream=body)
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-    async def _send(self, request: httpcore2.Request) -> httpcore2.Response:
-        """An idle connection may be dead without our knowing, above all after an environment was frozen.
-
-        Then the request goes over the next one. Each failure uses one up, so this ends with a new one.
-        """
-        while True:
-            opened = self._backend.opened
-            try:
-                return await self._pool.handle_async_request(request)
-            except _STALE:
-                if self._backend.opened != opened:
-                    raise
-
-
-@cache
-def _tls_context() -> ssl.SSLContext:
-    """Once a process: reading the system's certificates takes 40 ms."""
-    return httpx2.create_ssl_context(trust_env=False)
-
-
-class _Body(httpx2.AsyncByteStream):
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._stream)
-
-    async def aclose(self) -> None:
-        close = getattr(self._stream, "aclose", None)
-        if close is not None:
-            await close()
-
-
-def _chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """Past httpx2's own iterators, which cost as much again, unless there is something to decompress."""
-    if "content-encoding" in response.headers:
-        return response.aiter_bytes()
-    return aiter(cast(httpx2.AsyncByteStream, response.stream))
-
-
-async def _read(response: httpx2.Response, most: int) -> bytes:
-    """The body, of which no more is read than shows that it exceeds `most`."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in _chunks(response):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > most:
-            break
-    return b"".join(chunks)
+def _secrets_in(headers: Mapping[str, str]) -> list[str]:
+    """Of a signed request: AWS explains a signature that it refuses by quoting all that was signed."""
+    return [value for name, value in headers.items() if name.lower() in _SECRET_HEADERS]
 
 
 async def _refusal(adapter: ProviderAdapter, response: httpx2.Response) -> UpstreamError:
-    body = await _read(response, _MAX_ERROR_BYTES)
+    body = await read_body(response, _MAX_ERROR_BYTES)
     return adapter.parse_error(response.status_code, response.headers, body)

@@ -1,13 +1,13 @@
 """Reads catalog files (TOML) into a catalog of what can be called with the credentials at hand."""
 
-import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider, Timeouts
 from turnpike.domain.pricing import Pricing, parse_pricing
+from turnpike.storage.catalog_providers import parse_providers, provider_keys
 from turnpike.storage.catalog_tables import CatalogFileError, Table
 
 PACKAGED = Path(__file__).parent.parent / "catalog" / "models.toml"
@@ -15,12 +15,18 @@ PACKAGED = Path(__file__).parent.parent / "catalog" / "models.toml"
 __all__ = ["PACKAGED", "CatalogFileError", "load_catalog", "provider_keys"]
 
 
-def load_catalog(paths: Sequence[Path], environ: Mapping[str, str]) -> Catalog:
-    """What the files declare and `environ` holds a provider's key for; later files amend earlier ones.
+def _ignore(message: str) -> None:
+    pass
+
+
+def load_catalog(
+    paths: Sequence[Path], environ: Mapping[str, str], *, on_unserved: Callable[[str], None] = _ignore
+) -> Catalog:
+    """What the files declare and `environ` holds a provider's credential for; later files amend earlier ones.
 
     A provider or a model that an earlier file declared keeps what a later one does not mention;
     of its endpoints, those of the same provider and quantization are replaced, and others are added.
-    Raises CatalogFileError.
+    `on_unserved` is told of providers that miss only a part of their address. Raises CatalogFileError.
     """
     provider_tables: dict[str, Table] = {}
     model_tables: dict[str, Table] = {}
@@ -32,20 +38,10 @@ def load_catalog(paths: Sequence[Path], environ: Mapping[str, str]) -> Catalog:
             model_id = table.text("id")
             model_tables[model_id] = _amend(model_tables.get(model_id), table)
         file.refuse_unknown()
-    declared = {slug: _provider(slug, table, environ) for slug, table in provider_tables.items()}
-    served = {slug: declared[slug] for slug in provider_keys(environ, declared.values())}
-    models = [_model(table, declared, served) for table in model_tables.values()]
+    declared, served = parse_providers(provider_tables, environ, on_unserved)
+    known = {**declared, **served}
+    models = [_model(table, known, served) for table in model_tables.values()]
     return Catalog([model for model in models if model.endpoints], served.values())
-
-
-def provider_keys(environ: Mapping[str, str], providers: Iterable[Provider]) -> Mapping[str, str]:
-    """Each provider's own credential, of those that have one: `<SLUG>_API_KEY`."""
-    found = {provider.slug: environ.get(_variable(provider.slug, "API_KEY"), "") for provider in providers}
-    return {slug: key for slug, key in found.items() if key}
-
-
-def _variable(slug: str, suffix: str) -> str:
-    return f"{slug.upper().replace('-', '_')}_{suffix}"
 
 
 def _read(path: Path) -> Table:
@@ -70,27 +66,6 @@ def _amend(earlier: Table | None, later: Table) -> Table:
 
 def _tag(endpoint: Table) -> tuple[str, str]:
     return endpoint.text("provider"), endpoint.text("quantization", "unknown")
-
-
-def _provider(slug: str, table: Table, environ: Mapping[str, str]) -> Provider:
-    if not re.fullmatch("[a-z0-9-]+", slug):
-        raise table.error("slug", "has other characters than a-z, 0-9 and -")
-    variable = _variable(slug, "BASE_URL")
-    base_url = environ.get(variable) or table.text("base_url")
-    if not base_url.startswith(("https://", "http://")):
-        raise table.error("base_url", f"is not an http(s) address (it may come from {variable})")
-    provider = Provider(
-        slug=slug,
-        name=table.text("name"),
-        wire=table.text("wire"),
-        base_url=base_url.rstrip("/"),
-        privacy_policy_url=table.text_or_none("privacy_policy_url"),
-        terms_of_service_url=table.text_or_none("terms_of_service_url"),
-        status_page_url=table.text_or_none("status_page_url"),
-        headquarters=table.text_or_none("headquarters"),
-    )
-    table.refuse_unknown("base_url")
-    return provider
 
 
 def _model(table: Table, declared: Mapping[str, Provider], served: Mapping[str, Provider]) -> Model:
@@ -126,6 +101,7 @@ def _endpoint(table: Table, model: Model, declared: Mapping[str, Provider]) -> E
         provider=slug,
         upstream_model=table.text("upstream_model"),
         base_url=declared[slug].base_url,
+        wire=table.text_or_none("wire"),
         pricing=_pricing(table),
         context_length=table.positive("context_length", model.context_length),
         max_completion_tokens=table.positive_or_none("max_completion_tokens"),

@@ -52,7 +52,7 @@ class ChunkedAnswer:
                 raise failure_in_answer(self._provider, choice["error"])
             self._read_choice(choice, deltas)
         if not self._introduced or usage is not None or event.get("service_tier") != self._service_tier:
-            self._introduce(event, usage, deltas, first)
+            self._introduce(event, deltas, first)
         return False
 
     def end(self, deltas: list[Delta], *, told: bool) -> bool:
@@ -111,19 +111,21 @@ class ChunkedAnswer:
             choice.started = True
             deltas.append(delta)
 
-    def _introduce(self, chunk: Json, usage: Json | None, deltas: list[Delta], first: int) -> None:
-        """Say once who answers, with the first delta there is; the service tier may come or change later."""
+    def _introduce(self, chunk: Json, deltas: list[Delta], first: int) -> None:
+        """Say once who answers, as soon as a chunk says so: Azure's first are about the prompt alone, and have an
+        empty id. The service tier may come or change later.
+        """
         tier = service_tier_of(chunk)
-        known = tier is None or tier == self._service_tier
-        if self._introduced and known:
+        upstream_id = None if self._introduced else _text(chunk.get("id"))
+        if upstream_id is None and tier in (None, self._service_tier):
             return
         if len(deltas) == first:
             deltas.append(Delta())
         delta = deltas[first]
         delta.service_tier = self._service_tier = tier or self._service_tier
-        if not self._introduced:
+        if upstream_id is not None:
             self._introduced = True
-            delta.upstream_id = _text(chunk.get("id"))
+            delta.upstream_id = upstream_id
             delta.system_fingerprint = _text(chunk.get("system_fingerprint"))
 
 

@@ -1,0 +1,115 @@
+"""A request's body, for Anthropic itself and for the platforms that serve Claude with the same messages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from turnpike.domain.catalog import Endpoint
+from turnpike.domain.chat import ChatRequest
+from turnpike.providers.anthropic.content import Block, cache_mark
+from turnpike.providers.anthropic.messages import THOUGHTS, build_turns
+from turnpike.providers.anthropic.parameters import (
+    UNLISTED,
+    build_format,
+    build_others,
+    build_sampling,
+    build_tools,
+    is_forced,
+)
+from turnpike.providers.anthropic.thinking import build_thinking
+from turnpike.providers.anthropic.traits import traits_of
+from turnpike.providers.caching import MOST_MARKS, cache_ttl
+from turnpike.providers.parameters import listed_parameters
+
+DEFAULT_MAX_TOKENS = 8192
+"""The API demands a limit. This one is within what every model since Claude 3.5 can write:
+https://platform.claude.com/docs/en/about-claude/models/overview
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Where a body goes to. The defaults are Anthropic's own API."""
+
+    members: Mapping[str, Any] = field(default_factory=dict)
+    """What else every body has, as `anthropic_version`."""
+
+    names_model: bool = True
+    """Whether `model` and `stream` are said in the body, and not by the address."""
+
+    system_turns: bool = True
+    """Whether instructions may stand between the messages, where the model takes that."""
+
+    marks_by_itself: bool = True
+    """Whether `cache_control` may be said of the whole request; otherwise its last block is marked."""
+
+
+ANTHROPIC = Platform()
+
+
+def build_body(request: ChatRequest, endpoint: Endpoint, platform: Platform = ANTHROPIC) -> dict[str, Any]:
+    """Raises InvalidRequest for what the model cannot be asked at all."""
+    traits = traits_of(endpoint)
+    taken = listed_parameters(request, endpoint, unlisted=UNLISTED)
+    system, turns = build_turns(request.messages, system_turns=traits.system_turns and platform.system_turns)
+    thinking = build_thinking(
+        taken,
+        traits,
+        turns,
+        max_tokens=request.max_tokens or endpoint.max_completion_tokens or DEFAULT_MAX_TOKENS,
+        forced=is_forced(taken),
+    )
+    output_format, instruction = build_format(taken, traits)
+    if instruction is not None:
+        system = [*system, instruction]
+    output = {"effort": thinking.effort, "format": output_format}
+    body = {
+        **platform.members,
+        **({"model": endpoint.upstream_model} if platform.names_model else {}),
+        "max_tokens": thinking.max_tokens,
+        **({"system": system} if system else {}),
+        "messages": turns,
+        **build_tools(taken, turns, traits),
+        **build_sampling(taken, traits, thinking=thinking.on),
+        **build_others(taken, request.user),
+        **({"thinking": thinking.config} if thinking.config else {}),
+        **({"output_config": {k: v for k, v in output.items() if v}} if any(output.values()) else {}),
+        **({"stream": True} if request.stream and platform.names_model else {}),
+    }
+    _mark(body, cache_ttl(taken), whole=platform.marks_by_itself)
+    return body
+
+
+def betas_of(body: Mapping[str, Any]) -> list[str]:
+    """The previews that a body makes use of, for the header `anthropic-beta` or the member `anthropic_beta`."""
+    thinking = body.get("thinking") or {}
+    return [beta for member, beta in _BETAS_OF_THINKING.items() if member in thinking]
+
+
+_BETAS_OF_THINKING = {"block_binding": "thinking-binding-controls-2026-08-01"}
+"""https://platform.claude.com/docs/en/build-with-claude/preserved-thinking/prefix-checks. Nothing else that is asked
+for here needs a header any more."""
+
+
+def _mark(body: dict[str, Any], ttl: str | None, *, whole: bool) -> None:
+    """Mark the end of the prompt where that is asked for: `whole` says whether the request itself can be marked.
+
+    Of all marks four stay at most: the last before the messages, which conversations share, and the last ones,
+    which cover the most. That of the whole request is one of them.
+    """
+    fixed = _markable([body.get("tools") or (), body.get("system") or ()])
+    spoken = _markable([turn["content"] for turn in body["messages"]])
+    if ttl is not None and whole:
+        body["cache_control"] = cache_mark(ttl)
+    elif ttl is not None and spoken:
+        spoken[-1].setdefault("cache_control", cache_mark(ttl))
+    marked = [block for block in [*fixed, *spoken] if "cache_control" in block]
+    shared = next((block for block in reversed(fixed) if "cache_control" in block), None)
+    excess = len(marked) - MOST_MARKS + ("cache_control" in body)
+    for block in [block for block in marked if block is not shared][: max(excess, 0)]:
+        del block["cache_control"]
+
+
+def _markable(sections: Sequence[Sequence[Block]]) -> list[Block]:
+    """Thoughts take no mark."""
+    return [block for section in sections for block in section if block.get("type") not in THOUGHTS]

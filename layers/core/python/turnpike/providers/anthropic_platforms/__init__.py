@@ -1,0 +1,1 @@
+"""Claude on other companies' platforms: Anthropic's messages in the platform's own envelope."""

@@ -1,0 +1,154 @@
+"""A conversation as a list of items: messages, function calls with their outputs, and reasoning in its places.
+
+https://developers.openai.com/api/docs/guides/conversation-state
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from turnpike.domain.chat import Message
+from turnpike.domain.errors import InvalidRequest
+from turnpike.providers.caching import EXPLICIT, cache_ttl
+from turnpike.providers.media import Media, parse_media
+from turnpike.providers.reasoning import details_of
+
+Item = dict[str, Any]
+
+_LONGEST_CALL_ID = 64
+"""Longer ones, which other providers' models may have left in the history, are a 400."""
+
+
+def build_items(messages: Sequence[Message], form: str, *, marked: bool, phases: bool) -> list[Item]:
+    """`form` is the format of the reasoning details that are the provider's own.
+
+    `marked`: whether marks for caching are set; `phases`: whether answers say which kind they are.
+    """
+    items: list[Item] = []
+    for message in messages:
+        role = message["role"]
+        if role == "assistant":
+            items += _answer(message, form, phases=phases)
+        elif role == "tool":
+            output = _content(message["content"], marked=marked)
+            items.append(
+                {"type": "function_call_output", "call_id": _call_id(message["tool_call_id"]), "output": output}
+            )
+        else:
+            content = _content(message["content"], marked=marked)
+            items.append({"type": "message", "role": role, "content": _named(message.get("name"), role, content)})
+    return items
+
+
+def _answer(message: Message, form: str, *, phases: bool) -> list[Item]:
+    calls: Sequence[Mapping[str, Any]] = message.get("tool_calls") or ()
+    items: list[Item] = []
+    parts = _output_parts(message)
+    if parts:
+        said: Item = {"type": "message", "role": "assistant", "content": parts}
+        if phases:
+            # Chat has no word for it, but what stands beside calls is never the last word.
+            said["phase"] = "commentary" if calls else "final_answer"
+        items.append(said)
+    items += [
+        {
+            "type": "function_call",
+            "call_id": _call_id(call["id"]),
+            "name": call["function"]["name"],
+            "arguments": call["function"]["arguments"] or "{}",
+        }
+        for call in calls
+    ]
+    return _interleaved(_thoughts(message, form), items)
+
+
+def _thoughts(message: Message, form: str) -> list[tuple[int, Item]]:
+    """(place among the answer's items, item) of everything that was encrypted.
+
+    What was not is left out: its id alone would be looked up among the stored items, where it is not.
+    """
+    thoughts: list[tuple[int, Item]] = []
+    for detail in details_of(message, form):
+        place = detail.get("index")
+        place = place if isinstance(place, int) else 0
+        if not thoughts or thoughts[-1][0] != place or "encrypted_content" in thoughts[-1][1]:
+            thoughts.append((place, {"type": "reasoning", "summary": []}))
+        item = thoughts[-1][1]
+        if detail.get("summary"):
+            item["summary"].append({"type": "summary_text", "text": detail["summary"]})
+        elif detail.get("text"):
+            item.setdefault("content", []).append({"type": "reasoning_text", "text": detail["text"]})
+        elif detail.get("data"):
+            item["encrypted_content"] = detail["data"]
+            if detail.get("id"):
+                item["id"] = detail["id"]
+    return [(place, item) for place, item in thoughts if "encrypted_content" in item]
+
+
+def _interleaved(thoughts: Sequence[tuple[int, Item]], items: Sequence[Item]) -> list[Item]:
+    """Reasoning must be followed by what it led to, or the request is refused; so none comes last."""
+    if not items:
+        return []
+    rest = list(items)
+    built: list[Item] = []
+    for place, thought in thoughts:
+        while len(built) < place and len(rest) > 1:
+            built.append(rest.pop(0))
+        built.append(thought)
+    return [*built, *rest]
+
+
+def _output_parts(message: Message) -> list[Item]:
+    content = message.get("content")
+    if isinstance(content, str):
+        texts = [content]
+    else:
+        texts = [part["text"] for part in content or () if part["type"] == "text"]
+    parts: list[Item] = [{"type": "output_text", "text": text} for text in texts if text]
+    if message.get("refusal"):
+        parts.append({"type": "refusal", "refusal": message["refusal"]})
+    return parts
+
+
+def _content(content: Any, *, marked: bool) -> Any:
+    if not isinstance(content, list):
+        return content or ""
+    return [_part(part, marked=marked) for part in content]
+
+
+def _part(part: Mapping[str, Any], *, marked: bool) -> Item:
+    media = parse_media(part)
+    built = {"type": "input_text", "text": part["text"]} if media is None else _media(media)
+    if marked and cache_ttl(part) is not None:
+        built["prompt_cache_breakpoint"] = EXPLICIT
+    return built
+
+
+def _media(media: Media) -> Item:
+    if media.kind == "image_url":
+        address = media.url or f"data:{media.media_type or 'image/png'};base64,{media.data}"
+        return {"type": "input_image", "image_url": address, "detail": media.detail or "auto"}
+    if media.kind == "file":
+        if media.file_id:
+            return {"type": "input_file", "file_id": media.file_id}
+        if media.url:
+            return {"type": "input_file", "file_url": media.url}
+        kind = media.media_type or "application/pdf"
+        name = media.filename or ("document.pdf" if kind == "application/pdf" else "document")
+        return {"type": "input_file", "filename": name, "file_data": f"data:{kind};base64,{media.data}"}
+    # https://developers.openai.com/api/docs/guides/migrate-to-responses: audio is still to come.
+    raise InvalidRequest(f"this model takes no parts of type {media.kind}", field="messages")
+
+
+def _named(name: str | None, role: str, content: Any) -> Any:
+    """Participants have no names in this API."""
+    if not name or role != "user":
+        return content
+    if isinstance(content, str):
+        return f"{name}: {content}"
+    return [{"type": "input_text", "text": f"{name}:"}, *content]
+
+
+def _call_id(given: str) -> str:
+    """Both ends of a call are shortened alike, so that they still match."""
+    return given if len(given) <= _LONGEST_CALL_ID else f"call_{sha256(given.encode()).hexdigest()[:40]}"
