@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from turnpike.domain.catalog import Provider
+from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import Choice, Delta
 from turnpike.domain.errors import UpstreamError
+from turnpike.domain.pricing import Pricing
 from turnpike.ports import ProviderAdapter
 from turnpike.providers.folding import completion_of
 from turnpike.providers.openai_compatible.quirks import QUIRKS
@@ -49,13 +50,20 @@ def adapter(exchange: Exchange) -> ProviderAdapter:
     return adapter_for(Provider(slug=slug, name=slug, wire=exchange.wire, base_url="https://api.test"))
 
 
+def endpoint(exchange: Exchange) -> Endpoint:
+    """With the model that was asked, which some wire formats name in the address."""
+    asked = exchange.request or {}
+    model = (asked.get("body") or {}).get("model") or str(asked.get("path"))
+    return Endpoint("acme/chat", "acme", model, "https://api.test", Pricing(), 1000)
+
+
 def expected(exchange: Exchange) -> Expected:
     reading: Expected = import_module(f"tests.replay.readers.{exchange.wire}").expected(exchange)
     return reading
 
 
 def replay(exchange: Exchange, pieces: Iterable[bytes]) -> list[Delta]:
-    decoder = adapter(exchange).stream_decoder()
+    decoder = adapter(exchange).stream_decoder(endpoint(exchange))
     deltas = [delta for piece in pieces for delta in decoder.feed(piece)]
     deltas += decoder.finish()
     assert decoder.done

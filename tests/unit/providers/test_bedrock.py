@@ -282,6 +282,11 @@ def test_claude_does_not_think_where_it_would_refuse_to() -> None:
     assert thinking in members(asked, USER, ASKED, RESULT, to=CLAUDE_4_6)
 
 
+def test_reasoning_that_nobody_sees_is_not_asked_for_in_words() -> None:
+    sent = members({"reasoning": {"effort": "low", "exclude": True}}, to=CLAUDE_5)
+    assert sent["additionalModelRequestFields"] == {"thinking": {"type": "adaptive"}}
+
+
 def test_verbosity_is_an_effort_too() -> None:
     assert members({"verbosity": "low"}, to=CLAUDE_5) == {"outputConfig": {"effort": "low"}}
     assert members({"verbosity": "max"}, to=CLAUDE_5) == {"outputConfig": {"effort": "high"}}
@@ -318,8 +323,12 @@ def test_a_schema_that_has_no_end_is_refused() -> None:
     for schema in ({"properties": {"x": deep}}, {"properties": {"x": {"$ref": "#/$defs/0"}}, "$defs": doubled}):
         with pytest.raises(InvalidRequest):
             members({"tools": [{"type": "function", "function": {"name": "t", "parameters": schema}}]}, to=NOVA)
-    with pytest.raises(InvalidRequest):
-        members({"response_format": {"type": "json_schema", "json_schema": {"name": "p", "schema": deep}}})
+    constant: Any = {"type": "object", "default": deep}
+    for model, schema in ((CLAUDE, deep), (CLAUDE, constant), (NOVA, deep)):
+        with pytest.raises(InvalidRequest):
+            members(
+                {"response_format": {"type": "json_schema", "json_schema": {"name": "p", "schema": schema}}}, to=model
+            )
 
 
 def test_nova_takes_plain_schemas_with_definitions_in_their_places() -> None:

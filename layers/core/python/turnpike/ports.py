@@ -175,4 +175,5 @@ class ProviderAdapter(Protocol):
 
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
 
-    def stream_decoder(self) -> StreamDecoder: ...
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> StreamDecoder:
+        """`endpoint`: whose answer it is, where the stream itself does not say it in time."""

@@ -89,7 +89,7 @@ class HttpUpstream:
     async def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
         began = time.monotonic()
         call = await self._prepare(request, endpoint)
-        decoder = call.adapter.stream_decoder()
+        decoder = call.adapter.stream_decoder(endpoint)
         incoming = ReadAhead()
         reader = asyncio.create_task(self._read_ahead(incoming, call))
         try:

@@ -64,7 +64,7 @@ class BedrockAnthropicAdapter:
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return parse_error_answer(self.provider, status, headers, body)
 
-    def stream_decoder(self) -> AnswerDecoder:
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return AnswerDecoder(self.provider, _InvokedAnswer(self.provider), EventStreamFraming())
 
 

@@ -56,7 +56,7 @@ class VertexAnthropicAdapter:
         read = parse_error if b'"type"' in body and b'"status"' not in body else parse_google_error
         return read(self.provider, status, headers, body)
 
-    def stream_decoder(self) -> AnswerDecoder:
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return AnswerDecoder(self.provider, MessageAnswer(self.provider))
 
 

@@ -40,7 +40,7 @@ class AzureAdapter:
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return completed(self._inner.parse_error(status, headers, body))
 
-    def stream_decoder(self) -> AnswerDecoder:
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return self._inner.stream_decoder()
 
     @property
@@ -69,7 +69,7 @@ class AzureResponsesAdapter:
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return completed(self._inner.parse_error(status, headers, body))
 
-    def stream_decoder(self) -> AnswerDecoder:
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return self._inner.stream_decoder()
 
     @property

@@ -106,10 +106,9 @@ class _Conversation:
                 place += 1
             blocks.append(block)
             place += 1
-        if groups or not self._family.is_claude:
-            return blocks + [block for group in groups for block in group]
-        # Of an answer that was cut while it thought: Claude's may not end in a thought.
-        while blocks and "reasoningContent" in blocks[-1]:
+        blocks += [block for group in groups for block in group]
+        while self._family.is_claude and blocks and "reasoningContent" in blocks[-1]:
+            # Of an answer that was cut while it thought: Claude's may not end in a thought.
             blocks.pop()
         return blocks
 

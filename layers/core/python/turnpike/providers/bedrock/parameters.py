@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest, Message
 from turnpike.domain.errors import InvalidRequest
 from turnpike.providers.bedrock.families import CLAUDE, PLAIN, Family
 from turnpike.providers.bedrock.messages import Block
-from turnpike.providers.bedrock.schemas import closed_schema
+from turnpike.providers.bedrock.schemas import closed_schema, present_schema
 from turnpike.providers.bedrock.tools import build_tools, forces_tool
 from turnpike.providers.parameters import clamped, listed_parameters
 from turnpike.providers.reasoning import budget_of, details_of, effort_of
@@ -129,7 +127,8 @@ def _adaptive(taken: Mapping[str, Any], family: Family, effort: str | None, *, a
     level = taken.get("verbosity") or (effort if asked else None)
     native = family.efforts.get(level, level) if level else None
     if asked:
-        display = {"display": "summarized"} if family.summarized else {}
+        shown = not (taken.get("reasoning") or {}).get("exclude")
+        display = {"display": "summarized"} if family.summarized and shown else {}
         return native, {"thinking": {"type": "adaptive", **display}}
     if effort == "none" and family.off == "never":
         raise InvalidRequest("this model always reasons; ask for a low effort instead", field="reasoning.effort")
@@ -170,8 +169,8 @@ def _form(given: Any, *, structured: bool) -> tuple[Block | None, list[Block]]:
         schema = described.get("schema") or {"type": "object"}
         if structured:
             return _text_format(described, schema), []
-        told = orjson.dumps(schema).decode()
-        return None, [{"text": f"Answer with nothing but JSON that conforms to this JSON schema:\n{told}"}]
+        told = f"Answer with nothing but JSON that conforms to this JSON schema:\n{present_schema(schema)}"
+        return None, [{"text": told}]
     if kind == "json_object":
         return None, [{"text": "Answer with nothing but a JSON object."}]
     return None, []
@@ -179,5 +178,5 @@ def _form(given: Any, *, structured: bool) -> tuple[Block | None, list[Block]]:
 
 def _text_format(described: Mapping[str, Any], schema: Mapping[str, Any]) -> Block:
     told = {name: described[name] for name in ("name", "description") if described.get(name)}
-    whole = {"schema": orjson.dumps(closed_schema(schema)).decode(), **told}
+    whole = {"schema": present_schema(closed_schema(schema)), **told}
     return {"type": "json_schema", "structure": {"jsonSchema": whole}}

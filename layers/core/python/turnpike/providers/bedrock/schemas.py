@@ -32,7 +32,7 @@ def closed_schema(given: Mapping[str, Any], depth: int = 0) -> Schema:
     told: list[str] = []
     for name, value in given.items():
         if name in _REFUSED or (name == "minItems" and value not in (0, 1)):
-            told.append(f"{name}: {orjson.dumps(value).decode()}")
+            told.append(f"{name}: {present_schema(value)}")
         elif name in _OF_SCHEMAS and isinstance(value, dict):
             built[name] = {key: _closed(each, depth) for key, each in value.items()}
         elif name in _LISTS_OF_SCHEMAS and isinstance(value, list):
@@ -65,6 +65,14 @@ def plain_schema(given: Mapping[str, Any]) -> Schema:
     top = {name: value for name, value in object_schema(given).items() if name in _TOP_OF_PLAIN}
     inlined: Schema = _Inliner(definitions).inline(top, ())
     return inlined
+
+
+def present_schema(value: Any) -> str:
+    """As JSON. Raises InvalidRequest for what cannot be written as such."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        raise InvalidRequest("a JSON schema is nested too deeply") from None
 
 
 class _Inliner:

@@ -78,7 +78,7 @@ class CohereAdapter:
             retry_after_s=error.retry_after_s,
         )
 
-    def stream_decoder(self) -> AnswerDecoder:
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return AnswerDecoder(self.provider, ChatAnswer(self.provider))
 
 

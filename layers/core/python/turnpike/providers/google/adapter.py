@@ -72,7 +72,7 @@ class GoogleAdapter:
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return parse_error(self.provider, status, headers, body)
 
-    def stream_decoder(self) -> AnswerDecoder:
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return AnswerDecoder(self.provider, GeminiAnswer(self.provider))
 
     def _credential(self, api_key: str) -> dict[str, str]:

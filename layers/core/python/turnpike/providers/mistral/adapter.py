@@ -85,7 +85,7 @@ class MistralAdapter:
             retry_after_s=error.retry_after_s,
         )
 
-    def stream_decoder(self) -> AnswerDecoder:
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return AnswerDecoder(self.provider, ChunkAnswer(self.provider))
 
 

@@ -74,7 +74,7 @@ class OpenAICompatibleAdapter:
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return parse_failure(self.provider, status, headers, body)
 
-    def stream_decoder(self) -> AnswerDecoder:
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return AnswerDecoder(self.provider, ChunkedAnswer(self.provider))
 
     def _parse(self, answer: Json) -> Completion:

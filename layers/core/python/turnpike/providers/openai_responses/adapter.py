@@ -74,7 +74,7 @@ class OpenAIResponsesAdapter:
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return parse_error(self.provider, status, headers, body)
 
-    def stream_decoder(self) -> AnswerDecoder:
+    def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return AnswerDecoder(self.provider, ResponseAnswer(self.provider, self.form))
 
 
