@@ -13,6 +13,7 @@ from infra.local.emulator import ROOT, EmulatorError
 
 from tests.bench.cold_start import list_slowest_imports, measure_cold_start
 from tests.bench.composition import STATE, CompositionError, World, composed
+from tests.bench.decoding import measure_decoding
 from tests.bench.figures import Figure
 from tests.bench.loader import LoadError
 from tests.bench.measure import QUICK, Measurements, Plan
@@ -21,7 +22,7 @@ from tests.bench.settling import settle
 
 _RESULT = ROOT / ".build" / "bench.json"
 _PROFILE = STATE / "profile.txt"
-_PARTS = ("cpu", "latency", "chunks", "calls", "cold")
+_PARTS = ("cpu", "latency", "chunks", "calls", "cold", "decoding")
 
 
 def main() -> int:
@@ -49,6 +50,8 @@ def main() -> int:
 def _measure(arguments: argparse.Namespace) -> list[Figure]:
     plan = QUICK if arguments.quick else Plan()
     parts = arguments.only or list(_PARTS)
+    if parts == ["decoding"]:
+        return measure_decoding(say, quick=arguments.quick, noisy=True)
     say("starting emulator, provider and router")
     with composed(_PROFILE if arguments.profile else None) as world:
         figures = _run(world, plan, parts)
@@ -61,6 +64,9 @@ def _measure(arguments: argparse.Namespace) -> list[Figure]:
     if "cold" in parts:
         say("cold starts")
         figures += measure_cold_start(environ, plan.cold_starts, say)
+    if "decoding" in parts:
+        say("decoding")
+        figures += measure_decoding(say, quick=arguments.quick)
     if arguments.imports:
         print("\n".join(list_slowest_imports(environ)))
     return figures

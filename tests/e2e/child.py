@@ -3,17 +3,22 @@
 `python -m tests.e2e.child <part> [argument ...]`, with the storage and the settings in the environment.
 """
 
+import importlib
 import json
 import os
 import sys
+import threading
 from typing import Any
 
 import uvicorn
 
 from infra.local.demo_provider import DemoProvider
+from infra.local.dispatch import Dispatch
 from infra.local.invoke import load_function
+from infra.local.poller import poll_usage
 from infra.local.provision import provision
 from infra.local.serving import listen, port_of
+from infra.routes import ROUTES
 
 STAGE = "e2e"
 
@@ -36,6 +41,16 @@ def serve_completions() -> None:
     serve(app())
 
 
+def serve_api() -> None:
+    """Every function that is called over HTTP, as the local run composes them, and metering beside them."""
+    apps = {name: importlib.import_module(f"turnpike.bootstrap.{name}").app() for name in ROUTES}
+    metering = load_function("metering", STAGE)
+    arguments = (os.environ["TURNPIKE_USAGE_QUEUE_URL"], metering, threading.Event())
+    # It has nothing to bring to an end: what it leaves in the queue goes down with the tests' own storage.
+    threading.Thread(target=poll_usage, args=arguments, daemon=True).start()
+    serve(Dispatch(apps))
+
+
 def serve_provider() -> None:
     serve(DemoProvider(os.environ["DEMO_API_KEY"]))
 
@@ -56,7 +71,9 @@ def say(facts: dict[str, Any]) -> None:
     print(json.dumps(facts), flush=True)
 
 
-PARTS = {each.__name__: each for each in (create_tables, seed, serve_completions, serve_provider, run_upkeep)}
+PARTS = {
+    each.__name__: each for each in (create_tables, seed, serve_api, serve_completions, serve_provider, run_upkeep)
+}
 
 if __name__ == "__main__":
     PARTS[sys.argv[1]](*sys.argv[2:])

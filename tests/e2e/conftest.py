@@ -11,6 +11,7 @@ from openrouter import OpenRouter
 from tests.e2e.asking import http_client
 from tests.e2e.deployment import Deployment, deployment
 from tests.e2e.run import HOST, Run, running
+from tests.e2e.simulated import Simulated, simulated
 
 _LAST = Path(__file__).with_name("test_logs.py")
 
@@ -48,6 +49,21 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """For tests that need accounts of their own, or end a server that others must survive."""
     with deployment(tmp_path_factory.mktemp("parts")) as parts:
         yield parts
+
+
+@pytest.fixture(scope="session")
+def simulated_run(parts: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
+    """Providers of every wire format, which answer and fail as they are told."""
+    with simulated(parts, tmp_path_factory.mktemp("simulated")) as found:
+        yield found
+
+
+@pytest.fixture
+def sim(simulated_run: Simulated) -> Iterator[Simulated]:
+    """With nothing planned and nothing asked yet."""
+    simulated_run.forget()
+    yield simulated_run
+    simulated_run.forget()
 
 
 @pytest.fixture(scope="session")

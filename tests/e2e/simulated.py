@@ -1,0 +1,161 @@
+"""An operator's catalog with a model on every wire format, all of them served by the simulator."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from openai import OpenAI
+
+from tests.e2e.asking import http_client
+from tests.e2e.deployment import Deployment
+from tests.simulator.server import KEY, Simulator, simulating
+
+ACCOUNT = "acct-simulated"
+SPARE = "Spare"
+"""The provider that serves every model a second time."""
+
+PROMPT_NANO_USD, CACHED_NANO_USD, COMPLETION_NANO_USD = 2_000, 200, 10_000
+LONGEST_SILENCE_S = 1.0
+"""Of an impatient model's first endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireUnderTest:
+    """`path` is what a base URL has after the mount; the model is one that needs all of the wire's rules."""
+
+    mount: str
+    """Of the simulator: its name for the API, with which its answers begin."""
+    path: str
+    model: str
+    carries: str = ""
+    """In the second turn's request: the member that takes the first turn's reasoning back."""
+
+    counts_reasoning: bool = True
+    has_ids: bool = True
+    """Whether the provider names its answers in their bodies."""
+
+
+WIRES: Mapping[str, WireUnderTest] = {
+    "openai_compatible": WireUnderTest("openai_compatible", "/v1", "gpt-oss-120b"),
+    "openai_responses": WireUnderTest("openai_responses", "/v1", "gpt-5.4", "encrypted_content"),
+    "anthropic": WireUnderTest("anthropic", "/v1", "claude-sonnet-4-5", "signature"),
+    "google": WireUnderTest("google", "/v1beta", "gemini-3-pro-preview", "thoughtSignature"),
+    "bedrock": WireUnderTest(
+        "bedrock",
+        "",
+        "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "reasoningContent",
+        counts_reasoning=False,
+        has_ids=False,
+    ),
+    "bedrock_anthropic": WireUnderTest("bedrock", "", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "signature"),
+    "vertex_anthropic": WireUnderTest(
+        "vertex_anthropic", "/v1/projects/sim/locations/global", "claude-sonnet-4-5@20250929", "signature"
+    ),
+    "azure": WireUnderTest("azure", "/openai/v1", "gpt-5-mini"),
+    "azure_responses": WireUnderTest("azure", "/openai/v1", "gpt-5-mini", "encrypted_content"),
+    "cohere": WireUnderTest("cohere", "/v2", "command-a-reasoning-08-2025", "thinking", counts_reasoning=False),
+    "mistral": WireUnderTest("mistral", "/v1", "mistral-medium-latest", "thinking"),
+}
+"""By the wire format's name in a catalog."""
+
+_PROVIDER = """
+[providers.{slug}]
+name = "{name}"
+wire = "{wire}"
+base_url = "http://127.0.0.1/" # The environment has the port.
+"""
+_MODEL = """
+[[models]]
+id = "{model_id}"
+name = "{model_id}"
+description = "Served by the simulator."
+created = 1767225600
+context_length = 200000
+input_modalities = ["text", "image"]
+output_modalities = ["text"]
+supported_parameters = [
+    "max_tokens", "parallel_tool_calls", "reasoning", "include_reasoning", "response_format", "structured_outputs",
+    "temperature", "tool_choice", "tools",
+]
+"""
+_ENDPOINT = """
+  [[models.endpoints]]
+  provider = "{provider}"
+  upstream_model = "{upstream_model}"
+  max_completion_tokens = 64000
+  pricing = {{ prompt = "0.000002", completion = "0.00001", input_cache_read = "0.0000002" }}
+  timeouts = {{ first_token_s = {silence_s}, gap_s = {silence_s} }}
+"""
+
+
+def slug_of(wire: str) -> str:
+    return f"sim-{wire.replace('_', '-')}"
+
+
+def name_of(wire: str) -> str:
+    """As clients see it in an answer."""
+    return f"Simulated {wire}"
+
+
+def catalog() -> str:
+    """Of each wire `sim/<wire>`; the same with a spare endpoint as `sim/<wire>-spared` and `-impatient`."""
+    parts = [_PROVIDER.format(slug=slug_of(wire), name=name_of(wire), wire=wire) for wire in WIRES]
+    parts.append(_PROVIDER.format(slug="sim-spare", name=SPARE, wire="openai_compatible"))
+    for wire, tested in WIRES.items():
+        for suffix, silence_s in (("", 30), ("-spared", 30), ("-impatient", LONGEST_SILENCE_S)):
+            parts.append(_MODEL.format(model_id=f"sim/{wire}{suffix}"))
+            endpoint = {"provider": slug_of(wire), "upstream_model": tested.model, "silence_s": silence_s}
+            parts.append(_ENDPOINT.format(**endpoint))
+            if suffix:
+                parts.append(_ENDPOINT.format(provider="sim-spare", upstream_model="spare", silence_s=30))
+    return "".join(parts)
+
+
+def variables(address: str) -> dict[str, str]:
+    """Keys and addresses of all the providers."""
+    paths = {slug_of(wire): f"/{tested.mount}{tested.path}" for wire, tested in WIRES.items()}
+    paths["sim-spare"] = "/openai_compatible/v1"
+    found: dict[str, str] = {}
+    for slug, path in paths.items():
+        prefix = slug.upper().replace("-", "_")
+        found |= {f"{prefix}_API_KEY": KEY, f"{prefix}_BASE_URL": f"{address}{path}"}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A deployment whose providers are simulated, and its clients. The SDK does not try again by itself."""
+
+    openai: OpenAI
+    http: httpx2.Client
+    simulator: Simulator
+
+    def plan(self, wire: str, fault: Mapping[str, Any], *, count: int = 1, model: str = "") -> None:
+        """Let the next requests to the wire's own endpoint fail, or to that of another upstream model."""
+        self.simulator.plans.add({"fault": fault, "count": count, "model": model or WIRES[wire].model})
+
+    def forget(self) -> None:
+        self.simulator.plans.planned.clear()
+        self.simulator.requests.clear()
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What the providers were sent, in order."""
+        return list(self.simulator.requests)
+
+
+@contextmanager
+def simulated(parts: Deployment, folder: Path) -> Iterator[Simulated]:
+    overrides = folder / "catalog.toml"
+    overrides.write_text(catalog())
+    api_key = parts.call("seed", ACCOUNT, "1000")["api_key"]
+    with (
+        simulating() as (simulator, address),
+        parts.serving("serve_api", **variables(address), TURNPIKE_CATALOG_OVERRIDES=str(overrides)) as (_, url),
+        OpenAI(base_url=f"{url}/api/v1", api_key=api_key, max_retries=0, timeout=20) as openai,
+        http_client(f"{url}/api/v1", api_key) as http,
+    ):
+        yield Simulated(openai, http, simulator)

@@ -1,0 +1,1 @@
+"""One module per wire format: what its API demands, and how it answers and refuses."""
