@@ -29,11 +29,18 @@ from infra.local.seed import CREDIT_USD, seed
 from infra.local.serving import HOST, listen, port_of, serving
 from infra.routes import BASE_PATHS, ROUTES
 from turnpike.settings import Settings
+from turnpike.storage.catalog_files import CatalogFileError
 
 STATE = ROOT / ".local"
 _STAGE = "local"
 _FAILED, _PORT_TAKEN = 1, 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _catalog_files() -> str:
+    """The demo's, and after it whatever the operator names, which may amend both."""
+    demo = str(Path(__file__).with_name("demo_catalog.toml"))
+    return os.pathsep.join(filter(None, (demo, os.environ.get("TURNPIKE_CATALOG_OVERRIDES"))))
 
 
 class _Stop:
@@ -82,7 +89,7 @@ def main() -> int:
     stop.listen()
     try:
         run(sock, stop)
-    except EmulatorError as error:
+    except (EmulatorError, CatalogFileError) as error:
         complain(str(error))
         return _FAILED
     if stop.signalled:
@@ -118,7 +125,7 @@ def run(sock: socket, stop: _Stop) -> None:
             keys_table=resources.tables["keys"],
             usage_queue_url=resources.usage_queue_url,
             stage=_STAGE,
-            catalog_overrides=str(Path(__file__).with_name("demo_catalog.toml")),
+            catalog_overrides=_catalog_files(),
             public_url=f"http://{HOST}:{port}",
             log_file=str(state / "server.log"),
         )

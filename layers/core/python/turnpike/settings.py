@@ -15,7 +15,7 @@ class Settings:
     usage_queue_url: str
     stage: str = "local"
     catalog_overrides: str = ""
-    """Path of a further catalog file, read after the packaged ones; empty for none."""
+    """Paths of further catalog files, separated as in PATH and read after the packaged one; empty for none."""
     public_url: str = ""
     """Where the API is reached from outside, without `/api/v1`, for links in answers; empty leaves them relative."""
     log_file: str = ""

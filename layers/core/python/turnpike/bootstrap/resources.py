@@ -67,8 +67,8 @@ class Resources:
 
     @cached_property
     def catalog(self) -> Catalog:
-        overrides = self.settings.catalog_overrides
-        paths = [PACKAGED, *([Path(overrides)] if overrides else [])]
+        overrides = [Path(path) for path in self.settings.catalog_overrides.split(os.pathsep) if path]
+        paths = [PACKAGED, *overrides]
         return load_catalog(paths, self.environ, on_unserved=logger.warning)
 
     @cached_property
