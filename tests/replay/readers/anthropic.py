@@ -63,7 +63,8 @@ def expected(exchange: Exchange) -> Expected:
     ends = [event for event in events if event["type"] == "message_delta"]
     errors = [event["error"]["type"] for event in events if event["type"] == "error"]
     usages = [each["usage"] for each in [*starts, *ends] if each.get("usage")]
-    reading = _reading(_blocks(events), ends[-1]["delta"] if ends else {}, usages, starts[0]["id"] if starts else None)
+    end = ends[-1]["delta"] if ends else starts[0] if starts else {}
+    reading = _reading(_blocks(events), end, usages, starts[0]["id"] if starts else None)
     if any(event["type"] == "message_stop" for event in events):
         return reading
     return Expected(
@@ -86,7 +87,8 @@ def _events(exchange: Exchange) -> list[Any]:
 
 def _blocks(events: list[Any]) -> list[Any]:
     """The content as it would be in an answer that is not streamed."""
-    blocks: dict[int, Any] = {}
+    told = [block for event in events if event["type"] == "message_start" for block in event["message"]["content"]]
+    blocks: dict[int, Any] = {index: {"json": "", **block} for index, block in enumerate(told, -len(told))}
     for event in events:
         if event["type"] == "content_block_start":
             blocks[event["index"]] = {**event["content_block"], "json": "", "citations": []}

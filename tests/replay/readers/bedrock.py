@@ -92,7 +92,10 @@ def _text_of(block: Any) -> str:
 
 def _detail(content: Any) -> tuple[str, str, str]:
     if "redactedContent" in content:
-        return ("reasoning.encrypted", base64.b64decode(content["redactedContent"]).decode(), "")
+        # Claude's is shown as its own API writes it, and that of OpenAI's models as it came.
+        data = content["redactedContent"]
+        text = base64.b64decode(data).decode()
+        return ("reasoning.encrypted", data if text.startswith("rsn_") else text, "")
     reasoning = content.get("reasoningText", content)
     return ("reasoning.text", reasoning.get("text", ""), reasoning.get("signature", ""))
 

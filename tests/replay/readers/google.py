@@ -46,13 +46,15 @@ def expected(exchange: Exchange) -> Expected:
     events = _events(exchange)
     candidates = [event["candidates"][0] for event in events if event.get("candidates")]
     parts = [part for each in candidates for part in (each.get("content") or {}).get("parts") or ()]
-    thoughts = [part["text"] for part in parts if part.get("thought") and "text" in part]
+    thoughts = [part["text"] if "text" in part else _ran(part) for part in parts if part.get("thought")]
     calls = _calls(parts)
     said = any(part.get("text") or set(part) & {"functionCall", "inlineData", "executableCode"} for part in parts)
     native, error = _end(events, candidates, said=said)
-    finish = None if error else _finish(native, bool(calls))
+    if said and not native and not exchange.streamed:
+        error = None
+    finish = None if error else _finish(native or "STOP", bool(calls))
     return Expected(
-        text="".join(map(_shown, parts)),
+        text=_text(parts),
         reasoning="".join(thoughts),
         calls=calls,
         details=_details(parts),
@@ -97,13 +99,23 @@ def _finish(native: str | None, called: bool) -> str | None:
     return _ENDS.get(str(native), "error")
 
 
-def _shown(part: Any) -> str:
+def _text(parts: list[Any]) -> str:
+    """With what ran at Google's own, each in a block of code that begins a line."""
+    text = ""
+    for part in parts:
+        if not part.get("thought"):
+            line_end = "\n" if _ran(part) and text and not text.endswith("\n") else ""
+            text += line_end + (part.get("text") or _ran(part))
+    return text
+
+
+def _ran(part: Any) -> str:
     if "executableCode" in part:
         code = part["executableCode"]
         return f"```{code['language'].lower()}\n{code['code']}\n```\n"
     if "codeExecutionResult" in part:
         return f"```\n{part['codeExecutionResult']['output'].rstrip()}\n```\n"
-    return "" if part.get("thought") else part.get("text", "")
+    return ""
 
 
 def _is_image(part: Any) -> bool:
@@ -147,27 +159,38 @@ def _details(parts: list[Any]) -> list[tuple[str, str, str]]:
     growing = False
     for part in parts:
         signature = part.get("thoughtSignature", "")
-        if part.get("thought") and "text" in part:
+        thought = part.get("text") or _ran(part)
+        if part.get("thought") and thought:
             if growing:
-                found[-1][1] += part["text"]
+                found[-1][1] += thought
                 found[-1][2] = signature
             else:
-                found.append(["reasoning.text", part["text"], signature])
+                found.append(["reasoning.text", thought, signature])
             growing = not signature
             continue
-        if signature and ("text" in part or "functionCall" in part or _is_image(part)):
+        if signature:
             found.append(["reasoning.encrypted", signature, ""])
-        if part.get("text") or signature:
+        if thought or signature:
             growing = False
     return [(kind, text, signature) for kind, text, signature in found]
 
 
 def _cited(candidates: list[Any]) -> set[Any]:
-    """Each source once for each place that it supports, and sources that support none."""
+    """Each source once for each place that it supports, and sources that support none.
+
+    A support counts through the sources of its own event, or where those are too few of all until then.
+    """
     found: set[Any] = set()
+    earlier: list[Any] = []
     for each in candidates:
         metadata = each.get("groundingMetadata") or {}
-        urls = [next(iter(chunk.values())).get("uri") for chunk in metadata.get("groundingChunks", ())]
+        sources = [next(iter(chunk.values())) for chunk in metadata.get("groundingChunks", ())]
+        urls = [source.get("uri") or source.get("fileSearchStore") for source in sources]
+        earlier += urls
+        used = [
+            place for support in metadata.get("groundingSupports", ()) for place in support["groundingChunkIndices"]
+        ]
+        urls = earlier if used and max(used) >= len(urls) else urls
         supported = {
             (urls[place], support["segment"].get("startIndex", 0), support["segment"]["endIndex"])
             for support in metadata.get("groundingSupports", ())
@@ -175,8 +198,8 @@ def _cited(candidates: list[Any]) -> set[Any]:
         }
         found |= supported | {(url, 0, 0) for url in urls if url and url not in {key[0] for key in supported}}
         quotations = each.get("citationMetadata") or {}
-        sources = quotations.get("citationSources") or quotations.get("citations") or ()
-        found |= {(source["uri"], source.get("startIndex", 0), source["endIndex"]) for source in sources}
+        quoted = quotations.get("citationSources") or quotations.get("citations") or ()
+        found |= {(source["uri"], source.get("startIndex", 0), source["endIndex"]) for source in quoted}
     return found
 
 

@@ -56,7 +56,7 @@ def _streamed(exchange: Exchange) -> Expected:
     finished = [choice for choice in choices if choice.get("finish_reason")]
     given = finished[0]["finish_reason"] if finished else None
     error = None
-    if "error" in events[-1]:
+    if "error" in events[-1] and (given is None or given == "error"):
         limited = str(events[-1]["error"].get("code")) == "429"
         error, given = "rate_limit_exceeded" if limited else "provider_unavailable", None
     elif not finished or given == "insufficient_system_resource":
@@ -72,7 +72,7 @@ def _streamed(exchange: Exchange) -> Expected:
         finish={"eos": "stop"}.get(given, given) if given else None,
         native=(finished[0].get("native_finish_reason") or given) if given else None,
         usage=_usage(event.get("usage") or (event.get("x_groq") or {}).get("usage") for event in events),
-        upstream_id=events[0]["id"],
+        upstream_id=next(event["id"] for event in events if event["id"]),
         error=error,
     )
 
@@ -107,7 +107,10 @@ def _text(content: Any) -> str:
 
 
 def _reasoning(message: Any) -> str:
-    return message.get("reasoning_content") or message.get("reasoning") or ""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    thoughts = [thought["text"] for part in parts if part["type"] == "thinking" for thought in part["thinking"]]
+    return message.get("reasoning_content") or message.get("reasoning") or "".join(thoughts)
 
 
 def _calls(messages: Iterable[Any]) -> list[tuple[str | None, str, Any]]:

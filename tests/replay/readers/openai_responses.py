@@ -70,7 +70,7 @@ def expected(exchange: Exchange) -> Expected:
 def _events(exchange: Exchange) -> list[Any]:
     """One recording's first and last events lack a brace each."""
     lines = [line.removeprefix("data:") for line in exchange.body.decode().splitlines() if line.startswith("data:")]
-    return [_event(line) for line in lines]
+    return [_event(line) for line in lines if line.strip() != "[DONE]"]
 
 
 def _event(line: str) -> Any:
@@ -131,14 +131,14 @@ def _details(item: Any) -> list[tuple[str, str, str]]:
     found = [
         ("reasoning.summary", summary, ""),
         ("reasoning.text", text, ""),
-        ("reasoning.encrypted", item["encrypted_content"] or "", ""),
+        ("reasoning.encrypted", item.get("encrypted_content") or "", ""),
     ]
     return [detail for detail in found if detail[1]]
 
 
 def _calls(item: Any, response: Any) -> list[tuple[str | None, str, Any]]:
     arguments = json.loads(item["arguments"] or "{}")
-    declared = [tool["name"] for tool in response["tools"]]
+    declared = [tool["name"] for tool in response.get("tools") or ()]
     if item["name"] != "parallel" or "parallel" in declared:
         return [(item["call_id"], item["name"], arguments)]
     return [

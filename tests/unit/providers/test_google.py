@@ -711,7 +711,8 @@ def test_a_whole_answer_where_a_stream_was_asked_for() -> None:
     "body",
     [
         *(b"", b"null", b"[]", b"{}", b"[1]", b'"x"', b"<html>", b'{"candidates": [7]}', b'{"candidates": [{}]}'),
-        orjson.dumps(event({"text": "Hel"})),
+        orjson.dumps([event({"text": "Hel"})]),
+        orjson.dumps(event({"text": ""})),
         orjson.dumps(event({"text": 5}, finishReason="STOP")),
     ],
 )
@@ -719,6 +720,22 @@ def test_what_is_no_answer_is_told_so(body: bytes) -> None:
     with pytest.raises(UpstreamError) as raised:
         build_adapter(STUDIO).parse_completion(body)
     assert raised.value.retryable
+
+
+def test_a_whole_answer_may_not_say_why_it_ended() -> None:
+    (choice,) = build_adapter(STUDIO).parse_completion(orjson.dumps(event({"text": "Hello"}))).choices
+    assert (choice.message["content"], choice.finish_reason, choice.native_finish_reason) == ("Hello", "stop", None)
+
+
+def test_signatures_of_what_ran_at_googles_own_go_back_on_no_other_part() -> None:
+    ran = {"executableCode": {"language": "PYTHON", "code": "print(1)"}, "thoughtSignature": "sig-code"}
+    searched = {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "t1"}, "thoughtSignature": "sig-search"}
+    said = {"text": "It is 1.", "thoughtSignature": "sig-text"}
+    body = orjson.dumps(event(ran, searched, said, finishReason="STOP"))
+    message = build_adapter(STUDIO).parse_completion(body).choices[0].message
+    assert [each["data"] for each in message["reasoning_details"]] == ["sig-code", "sig-search", "sig-text"]
+    answer = contents(USER, message, USER, model=GEMINI_3)[1]
+    assert answer == {"role": "model", "parts": [{"text": message["content"], "thoughtSignature": "sig-text"}]}
 
 
 def test_an_error_with_status_200() -> None:

@@ -79,10 +79,14 @@ class _Folded:
 
 
 def _joined(known: Any, more: Any) -> Any:
-    """Lists are continued, and so is sound, which is a member of its own."""
+    """Lists are continued, and so is sound, which is a member of its own, with its transcript."""
     if isinstance(known, list) and isinstance(more, list):
         return [*known, *more]
-    if isinstance(known, dict) and isinstance(more, dict) and known.get("data") and more.get("data"):
-        data = b"".join(b64decode(each["data"]) for each in (known, more))
-        return {**known, **more, "data": b64encode(data).decode()}
-    return more
+    if not isinstance(known, dict) or not isinstance(more, dict):
+        return more
+    joined = {**known, **more}
+    if known.get("data") and more.get("data"):
+        joined["data"] = b64encode(b"".join(b64decode(each["data"]) for each in (known, more))).decode()
+    if known.get("transcript") and more.get("transcript"):
+        joined["transcript"] = known["transcript"] + more["transcript"]
+    return joined

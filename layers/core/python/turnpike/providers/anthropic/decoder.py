@@ -58,7 +58,8 @@ class MessageAnswer:
         elif kind == "message_start":
             self._introduce(event["message"], deltas)
         elif kind == "message_delta":
-            self._read_end(event)
+            self._read_end(event.get("delta") or {})
+            self._add_usage(event.get("usage") or {})
         elif kind == "message_stop":
             self._finish(deltas)
             return True
@@ -73,12 +74,19 @@ class MessageAnswer:
         return True
 
     def _introduce(self, message: Json, deltas: list[Delta]) -> None:
-        """Some servers begin twice."""
+        """Some servers begin twice. What was said before the stream began comes here: all of an answer that is not
+        streamed, and of one that went on within Anthropic's own tools.
+        """
         usage = message.get("usage") or {}
         self._add_usage(usage)
-        if not self._introduced:
-            self._introduced = True
-            deltas.append(Delta(upstream_id=text_of(message.get("id")), service_tier=service_tier_of(usage)))
+        if self._introduced:
+            return
+        self._introduced = True
+        deltas.append(Delta(upstream_id=text_of(message.get("id")), service_tier=service_tier_of(usage)))
+        for index, block in enumerate(message.get("content") or ()):
+            self._open(index, block, deltas)
+            self._close(index, deltas)
+        self._read_end(message)
 
     def _read_delta(self, event: Json, deltas: list[Delta]) -> None:
         delta = event["delta"]
@@ -140,11 +148,9 @@ class MessageAnswer:
             self._length += len(text)
             deltas.append(Delta(content=text))
 
-    def _read_end(self, event: Json) -> None:
-        delta = event.get("delta") or {}
-        self._native = text_of(delta.get("stop_reason")) or self._native
-        self._refusal = text_of((delta.get("stop_details") or {}).get("explanation")) or self._refusal
-        self._add_usage(event.get("usage") or {})
+    def _read_end(self, given: Json) -> None:
+        self._native = text_of(given.get("stop_reason")) or self._native
+        self._refusal = text_of((given.get("stop_details") or {}).get("explanation")) or self._refusal
 
     def _add_usage(self, given: Json) -> None:
         """Counts are sums of all that came before; those which an event leaves out, or null, stay as they were."""
@@ -232,12 +238,10 @@ def completion_from(provider: str, body: bytes) -> Completion:
 
 
 def _events_of(message: Json) -> Iterator[Json]:
-    """Raises LookupError for what has no content."""
+    """Raises LookupError or TypeError for what has no content."""
     if message.get("type") == "error" or message.get("error"):
         yield {"type": "error", "error": message.get("error")}
+    if not isinstance(message["content"], list):
+        raise TypeError("no content")
     yield {"type": "message_start", "message": message}
-    for index, block in enumerate(message["content"]):
-        yield {"type": "content_block_start", "index": index, "content_block": block}
-        yield {"type": "content_block_stop", "index": index}
-    yield {"type": "message_delta", "delta": message}
     yield {"type": "message_stop"}

@@ -32,6 +32,8 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
 }
 _MALFORMED = ("malformed_model_output", "malformed_tool_use")
 _MAX_IMAGE_BYTES = 32 * 1024 * 1024
+_OPENAI_THOUGHT = "rsn_"
+"""Begins what OpenAI's models thought, once it is decoded."""
 
 
 class ConverseAnswer:
@@ -176,7 +178,7 @@ class ConverseAnswer:
             self._thought, self._unsigned, self._place = index, False, self._places
             self._places += 1
         if redacted:
-            deltas.append(Delta(reasoning_details=[_redacted_detail(redacted, self._place)]))
+            deltas.append(Delta(reasoning_details=[_redacted_detail(redacted, self._form, self._place)]))
             return
         self._unsigned = self._unsigned or not signature
         # A signature is Claude's, and makes it known whose reasoning it is; too late for a text that is out.
@@ -251,12 +253,17 @@ def parse_usage(usage: Json) -> Usage:
     )
 
 
-def _redacted_detail(content: str, index: int) -> dict[str, Any]:
-    """Claude's own form of it is text already, and as such means the same to Anthropic's API."""
+def _redacted_detail(content: str, form: str | None, index: int) -> dict[str, Any]:
+    """Claude's own form of it is text already, and as such means the same to Anthropic's API. So is OpenAI's, which
+    means something to Bedrock alone.
+    """
     try:
-        return encrypted_detail(base64.b64decode(content, validate=True).decode("ascii"), CLAUDE, index)
+        text = base64.b64decode(content, validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError):
-        return encrypted_detail(content, PLAIN, index)
+        form = PLAIN
+    else:
+        form = form or (PLAIN if text.startswith(_OPENAI_THOUGHT) else CLAUDE)
+    return encrypted_detail(content, PLAIN, index) if form == PLAIN else encrypted_detail(text, CLAUDE, index)
 
 
 def _annotation(citation: Json, start: int, end: int) -> Json:

@@ -20,8 +20,8 @@ _CACHED = frozenset({"tools", "system", "messages"})
 class Family:
     """The default is what an unknown model is trusted with."""
 
-    thinking: Literal["none", "budget", "adaptive", "effort", "nova"] = "none"
-    """How reasoning is asked for: Anthropic's two ways, a word, or Nova's own object."""
+    thinking: Literal["none", "budget", "adaptive", "effort", "object", "nova"] = "none"
+    """How reasoning is asked for: Anthropic's two ways, a word, a word in an object, or Nova's own object."""
     off: Literal["", "disabled", "between_tools", "never"] = ""
     """The type of thinking that is none, for a model that thinks unasked."""
     efforts: Mapping[str, str] = field(default_factory=dict)
@@ -36,6 +36,8 @@ class Family:
     """
     sampling: Literal["both", "one", "none"] = "both"
     """Whether temperature and top_p may be given."""
+    stops: bool = True
+    """Whether stop sequences may be given."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """Parameters beside Converse's own, by their dotted path in `additionalModelRequestFields`."""
     structured: bool = True
@@ -92,6 +94,12 @@ _NOVA = Family(
 )
 _PLAIN_REASONER = Family(reasoning_format=PLAIN)
 _OLD = Family(structured=False, tool_choice="auto")
+# "This model doesn't support the temperature field", nor top_p and stop sequences; "Unknown parameter:
+# 'reasoning_effort'": https://github.com/vercel/ai/tree/main/packages/amazon-bedrock/src/__fixtures__. What they
+# thought comes encrypted, as `redactedContent`, and has to be sent back as it came.
+_GPT_5 = Family(
+    thinking="object", efforts={"minimal": "low", "max": "xhigh"}, reasoning_format=PLAIN, sampling="none", stops=False
+)
 
 _FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = tuple(
     (re.compile(pattern), family)
@@ -112,6 +120,9 @@ _FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = tuple(
         (r"\bnova-", _NOVA),
         # https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html
         (r"gpt-oss", replace(_PLAIN_REASONER, thinking="effort", efforts={**_LEVELS, "none": "low"})),
+        # https://developers.openai.com/api/docs/guides/reasoning
+        (r"gpt-(5-[6-9]|[6-9])", replace(_GPT_5, efforts={"minimal": "low"})),
+        (r"gpt-5", _GPT_5),
         (r"deepseek-r1", Family(structured=False)),
         (r"deepseek", Family()),
         (r"kimi|minimax|qwen|glm", _PLAIN_REASONER),

@@ -113,7 +113,7 @@ class _Conversation:
         return blocks
 
     def _reasoning(self, message: Message) -> list[tuple[int, Block]]:
-        """(place in its answer, block) of what the model gave and takes back. Only Claude's has to keep its place."""
+        """(place in its answer, block) of what the model gave and takes back. What is plain need not keep its place."""
         form = self._family.reasoning_format
         if form is None:
             return []
@@ -124,7 +124,8 @@ class _Conversation:
             content = _reasoning_block(detail, signed=form == CLAUDE)
             if content is not None:
                 index = detail.get("index")
-                place = index if form == CLAUDE and isinstance(index, int) else 0
+                kept = form == CLAUDE or "redactedContent" in content
+                place = index if kept and isinstance(index, int) else 0
                 found.append((place, {"reasoningContent": content}))
         return found
 

@@ -64,7 +64,7 @@ def _inference(taken: Mapping[str, Any], request: ChatRequest, family: Family, *
         built |= {name: clamped(value, 0, 1) for name, value in sampling.items() if value is not None}
     # Claude refuses stop sequences of white space alone.
     stops = [stop for stop in taken.get("stop") or () if stop.strip() or (stop and not family.is_claude)]
-    if stops:
+    if stops and family.stops:
         built["stopSequences"] = stops[:_MOST_STOPS]
     return built
 
@@ -111,6 +111,8 @@ def _thinking(
     native = family.efforts.get(effort, effort) if effort else None
     if family.thinking == "effort":
         return None, {"reasoning_effort": native} if native else {}
+    if family.thinking == "object":
+        return None, {"reasoning": {"effort": native}} if native else {}
     if family.thinking == "nova":
         # At its highest effort Nova takes no limit, which the client may have set to be safe.
         capped = "medium" if native == "high" and request.max_tokens is not None else native

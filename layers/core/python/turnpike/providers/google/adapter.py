@@ -60,7 +60,7 @@ class GoogleAdapter:
             # A stream that is not of server-sent events is an array of the same.
             for event in content if isinstance(content, list) else [content]:
                 answer.read("message", event, deltas)
-            whole = answer.end(deltas, told=False)
+            whole = answer.end(deltas, told=isinstance(content, dict))
             completion = completion_of(deltas)
         except (AttributeError, LookupError, TypeError, ValueError):
             # Not JSON, or a member of a type that nothing could be made of.

@@ -36,6 +36,7 @@ class GeminiAnswer:
         "_finish_message",
         "_id",
         "_images",
+        "_in_line",
         "_open",
         "_open_id",
         "_provider",
@@ -60,6 +61,8 @@ class GeminiAnswer:
         self._thinking = False
         self._calls = 0
         self._images = 0
+        # Whether the text ends within a line, where no block of code can begin.
+        self._in_line = False
         # The call whose arguments are being streamed.
         self._open: Arguments | None = None
         self._open_id = ""
@@ -92,13 +95,15 @@ class GeminiAnswer:
         return False
 
     def end(self, deltas: list[Delta], *, told: bool) -> bool:
-        if self._finish is None:
+        """`told`: that the answer is known to be whole, as one that was not streamed is without a reason too."""
+        if self._finish is None and not (told and self._said):
             return False
-        if self._finish in FAILURES or (self._finish not in FINISH_REASONS and not self._said):
-            what = self._finish_message or FAILURES.get(self._finish, "The model stopped without an answer")
-            raise failure_in_answer(self._provider, {"message": what, "code": self._finish})
+        finish = self._finish or "FINISH_REASON_UNSPECIFIED"
+        if finish in FAILURES or (finish not in FINISH_REASONS and not self._said):
+            what = self._finish_message or FAILURES.get(finish, "The model stopped without an answer")
+            raise failure_in_answer(self._provider, {"message": what, "code": finish})
         # A reason that is not known yet, such as OTHER: what was said stands, and it is not known to be whole.
-        reason = FINISH_REASONS.get(self._finish, "error")
+        reason = FINISH_REASONS.get(finish, "error")
         delta = Delta(native_finish_reason=self._finish)
         self._end_call(delta)
         delta.finish_reason = "tool_calls" if reason == "stop" and self._calls else reason
@@ -137,6 +142,7 @@ class GeminiAnswer:
                 return
             if text:
                 self._thinking = False
+                self._in_line = text[-1] != "\n"
                 delta.content = text if delta.content is None else delta.content + text
             if signature:
                 _add(delta, self._sign(signature))
@@ -146,13 +152,8 @@ class GeminiAnswer:
             # Images among the thoughts are drafts of the one that follows.
             if not part.get("thought"):
                 self._read_data(part["inlineData"], signature, delta)
-        elif "executableCode" in part:
-            code = part["executableCode"]
-            language = str(code.get("language") or "").lower()
-            delta.content = (delta.content or "") + _CODE.format(language=language, code=code.get("code") or "")
-        elif "codeExecutionResult" in part:
-            output = part["codeExecutionResult"].get("output") or ""
-            delta.content = (delta.content or "") + _CODE.format(language="", code=output.rstrip("\n"))
+        else:
+            self._read_tool(part, signature, delta)
 
     def _read_thought(self, text: str, signature: str | None, delta: Delta) -> None:
         if not text and not signature:
@@ -164,6 +165,23 @@ class GeminiAnswer:
         _add(delta, text_detail(text or None, FORMAT, self._blocks - 1, signature=signature))
         if signature:
             self._thinking = False
+
+    def _read_tool(self, part: Json, signature: str | None, delta: Delta) -> None:
+        """What ran at Google's own: code and its output are shown, as the thoughts that they may belong to.
+
+        No part of a message stands for it, so that its signature goes to the client under a name of its own and
+        to no other part in the next turn.
+        """
+        text = _code_of(part)
+        if part.get("thought"):
+            self._read_thought(text, signature, delta)
+            return
+        if text:
+            self._thinking = False
+            delta.content = (delta.content or "") + ("\n" if self._in_line else "") + text
+            self._in_line = False
+        if signature:
+            _add(delta, self._sign(signature, f"part_{self._blocks}"))
 
     def _read_call(self, call: Json, signature: str | None, delta: Delta) -> None:
         name = call.get("name")
@@ -216,6 +234,18 @@ class GeminiAnswer:
         if self._tier != self._told_tier:
             delta.service_tier = self._told_tier = self._tier
         deltas.append(delta)
+
+
+def _code_of(part: Json) -> str:
+    """https://ai.google.dev/gemini-api/docs/code-execution; empty for other tools' parts."""
+    if "executableCode" in part:
+        code = part["executableCode"]
+        language = str(code.get("language") or "").lower()
+        return _CODE.format(language=language, code=code.get("code") or "")
+    if "codeExecutionResult" in part:
+        output = part["codeExecutionResult"].get("output") or ""
+        return _CODE.format(language="", code=output.rstrip("\n"))
+    return ""
 
 
 def _add(delta: Delta, detail: Detail) -> None:

@@ -11,6 +11,8 @@ from turnpike.providers.answer import Json
 Span = tuple[int, int]
 
 _SOURCES = ("web", "retrievedContext", "maps", "image")
+_NAMES = ("uri", "sourceUri", "documentName", "fileSearchStore")
+"""What a source goes by; what was found in the client's own files has no address on the web."""
 
 
 class Citations:
@@ -21,12 +23,14 @@ class Citations:
     a stream's text is not kept.
     """
 
-    __slots__ = ("_ascii", "_begun", "_known")
+    __slots__ = ("_ascii", "_begun", "_known", "_sources")
 
     def __init__(self) -> None:
         self._ascii = True
         self._begun = False
         self._known: set[tuple[str, int, int]] = set()
+        # Of all events so far, in the order in which they came.
+        self._sources: list[tuple[str, str] | None] = []
 
     def read(self, candidate: Json, parts: Sequence[Json]) -> list[dict[str, Any]]:
         """What is cited in this event and was not before; a stream may repeat it."""
@@ -51,8 +55,14 @@ class Citations:
 
     def _grounding(self, metadata: Json, whole: Sequence[Json] | None) -> Iterator[dict[str, Any]]:
         sources = [_source(chunk) for chunk in metadata.get("groundingChunks") or ()]
+        supports = metadata.get("groundingSupports") or ()
+        self._sources += sources
+        places = (place for support in supports for place in support.get("groundingChunkIndices") or ())
+        if max(places, default=0) >= len(sources):
+            # A stream that searched several times gives each search's sources once, and counts through all.
+            sources = self._sources
         cited: set[int] = set()
-        for support in metadata.get("groundingSupports") or ():
+        for support in supports:
             segment = support.get("segment") or {}
             for place in support.get("groundingChunkIndices") or ():
                 if 0 <= place < len(sources) and sources[place] is not None:
@@ -78,11 +88,11 @@ class Citations:
 
 
 def _source(chunk: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(address, title) of what has an address on the web."""
-    for name in _SOURCES:
-        source = chunk.get(name)
+    """(address, title) of what has either an address or a name."""
+    for kind in _SOURCES:
+        source = chunk.get(kind)
         if source:
-            url = source.get("uri") or source.get("sourceUri")
+            url = next((source[name] for name in _NAMES if source.get(name)), None)
             return (url, source.get("title") or "") if url else None
     return None
 

@@ -39,11 +39,14 @@ class ChunkedAnswer:
         return None if self._usage is None else parse_usage(self._usage)
 
     def read(self, name: str, event: Json, deltas: list[Delta]) -> bool:
-        if name == "error" or event.get("error"):
-            raise_error(self._provider, name, event)
         usage = usage_of(event)
         if usage is not None:
             self._usage = usage
+        if name == "error" or event.get("error"):
+            if self._failure is None and self._is_finished():
+                # All was said and the client knows that it ended: OpenRouter tells so of a limit that was reached.
+                return False
+            raise_error(self._provider, name, event)
         if "citations" in event:
             self._cited = event
         first = len(deltas)
@@ -56,7 +59,7 @@ class ChunkedAnswer:
         return False
 
     def end(self, deltas: list[Delta], *, told: bool) -> bool:
-        if not told and not (self._choices and all(choice.finished for choice in self._choices.values())):
+        if not told and not self._is_finished():
             return False
         if self._failure is not None:
             raise self._failure
@@ -72,6 +75,9 @@ class ChunkedAnswer:
         if self._usage is not None:
             deltas.append(Delta(usage=parse_usage(self._usage)))
         return True
+
+    def _is_finished(self) -> bool:
+        return bool(self._choices) and all(choice.finished for choice in self._choices.values())
 
     def _read_choice(self, given: Json, deltas: list[Delta]) -> None:
         index = given.get("index") or 0

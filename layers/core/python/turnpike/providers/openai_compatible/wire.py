@@ -69,6 +69,9 @@ def parse_usage(given: Json) -> Usage:
     # The parts of a prompt are priced apart, so they must not exceed the whole.
     if cached + written > prompt:
         prompt += cached + written
+    # Gemini's chat completions count thoughts in the total alone: https://ai.google.dev/gemini-api/docs/openai
+    if not reasoning:
+        completion = max(completion, _count(given, "total_tokens") - prompt)
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
@@ -96,9 +99,13 @@ def service_tier_of(answer: Json) -> str | None:
 def reasoning_of(message: Json) -> str | None:
     """`reasoning_content` is DeepSeek's, xAI's and Fireworks' word; `reasoning` Groq's, Together's and OpenRouter's.
 
-    Some servers send both, with the same text.
+    Some servers send both, with the same text; Mistral's models have it among the parts of the content.
     """
     text = message.get("reasoning_content") or message.get("reasoning")
+    content = message.get("content")
+    if not text and isinstance(content, list):
+        thoughts = [part.get("thinking") for part in content if part.get("type") == "thinking"]
+        text = "".join(piece.get("text") or "" for thought in thoughts for piece in thought or ())
     return text if isinstance(text, str) and text else None
 
 

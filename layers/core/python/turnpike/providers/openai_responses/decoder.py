@@ -18,6 +18,7 @@ from turnpike.providers.openai_responses.wire import (
     parse_end,
     parse_logprobs,
     parse_usage,
+    text_of,
 )
 from turnpike.providers.reasoning import Detail, encrypted_detail, summary_detail, text_detail
 
@@ -39,7 +40,18 @@ class _Item:
 
 
 class ResponseAnswer:
-    __slots__ = ("_calls", "_characters", "_form", "_id", "_items", "_placed", "_provider", "_spoken", "_usage")
+    __slots__ = (
+        "_calls",
+        "_characters",
+        "_form",
+        "_id",
+        "_items",
+        "_last",
+        "_placed",
+        "_provider",
+        "_spoken",
+        "_usage",
+    )
 
     def __init__(self, provider: str, form: str) -> None:
         self._provider = provider
@@ -47,6 +59,8 @@ class ResponseAnswer:
         # Until the first delta, which says who answers.
         self._id: str | None = None
         self._items: dict[int, _Item] = {}
+        # Where the last item was opened.
+        self._last = 0
         self._calls = Calls()
         self._characters = 0
         # Items so far that the next request sends back: reasoning, calls, and one message of all that was said.
@@ -79,7 +93,7 @@ class ResponseAnswer:
         status = response.get("status") or "completed"
         if status in ("queued", "in_progress"):
             raise unreadable(self._provider, "The provider sent an unfinished answer")
-        if status not in ("completed", "incomplete"):
+        if status in ("failed", "cancelled") or response.get("error"):
             raise failure_of(self._provider, response.get("error") or {})
         self._begin(response)
         unseen = not self._items
@@ -88,7 +102,7 @@ class ResponseAnswer:
             if unseen or place in self._items:
                 self._close(place, given, deltas)
         self._give_calls(self._calls.finish_all(), deltas)
-        if not self._items and status == "completed":
+        if not self._items and status != "incomplete":
             raise unreadable(self._provider, "The provider sent an empty answer")
         finish, native = parse_end(response, has_calls=self._calls.count > 0)
         tier = response.get("service_tier")
@@ -117,8 +131,13 @@ class ResponseAnswer:
         if details:
             self._give(Delta(reasoning=text or None, reasoning_details=details), deltas)
 
+    def _place_of(self, event: Json) -> int:
+        """Some servers leave it out, and have one item open at a time."""
+        place = event.get("output_index")
+        return place if isinstance(place, int) else self._last
+
     def _item(self, event: Json) -> _Item:
-        place = event.get("output_index") or 0
+        place = self._place_of(event)
         item = self._items.get(place)
         if item is None:
             item = self._items[place] = _Item()
@@ -152,15 +171,17 @@ class ResponseAnswer:
         return self.read_whole({**response, "status": told or response.get("status")}, deltas)
 
     def _opened(self, event: Json, deltas: list[Delta]) -> bool:
+        self._last = len(self._items)
+        self._last = self._place_of(event)
         if self._item(event).closed:
             # Some servers give every item the same place.
-            self._items[event.get("output_index") or 0] = _Item()
+            self._items[self._last] = _Item()
         if event["item"]["type"] == "function_call":
-            self._give_calls(self._calls.begin(event.get("output_index") or 0, event["item"]), deltas)
+            self._give_calls(self._calls.begin(self._last, event["item"]), deltas)
         return False
 
     def _closed(self, event: Json, deltas: list[Delta]) -> bool:
-        self._close(event.get("output_index") or 0, event["item"], deltas)
+        self._close(self._place_of(event), event["item"], deltas)
         return False
 
     def _text(self, event: Json, deltas: list[Delta]) -> bool:
@@ -172,11 +193,11 @@ class ResponseAnswer:
         return False
 
     def _refusal(self, event: Json, deltas: list[Delta]) -> bool:
-        self._refuse(self._item(event), _text_of(event["delta"]), deltas)
+        self._refuse(self._item(event), text_of(event["delta"]), deltas)
         return False
 
     def _summary(self, event: Json, deltas: list[Delta]) -> bool:
-        text = _text_of(event["delta"])
+        text = text_of(event["delta"])
         if text:
             item = self._item(event)
             item.summarized = True
@@ -184,7 +205,7 @@ class ResponseAnswer:
         return False
 
     def _reasoning(self, event: Json, deltas: list[Delta]) -> bool:
-        text = _text_of(event["delta"])
+        text = text_of(event["delta"])
         if text:
             item = self._item(event)
             item.said = True
@@ -192,7 +213,7 @@ class ResponseAnswer:
         return False
 
     def _arguments(self, event: Json, deltas: list[Delta]) -> bool:
-        fragments = self._calls.go_on(event.get("output_index") or 0, _text_of(event["delta"]))
+        fragments = self._calls.go_on(self._place_of(event), text_of(event["delta"]))
         if fragments:
             self._give(Delta(tool_calls=fragments), deltas)
         return False
@@ -206,7 +227,7 @@ class ResponseAnswer:
         return False
 
     def _say(self, item: _Item, text: str, logprobs: list[Json] | None, deltas: list[Delta]) -> None:
-        if _text_of(text):
+        if text_of(text):
             self._speak(item)
             self._characters += len(text)
             self._give(Delta(content=text, logprobs=parse_logprobs(logprobs) if logprobs else None), deltas)
@@ -259,12 +280,6 @@ class ResponseAnswer:
             # What came when the item was opened may have been incomplete.
             details.append(encrypted_detail(encrypted, self._form, self._place(item), id=given.get("id")))
         self._give_reasoning("".join([*summaries, *texts]), details, deltas)
-
-
-def _text_of(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("a text is none")
-    return value
 
 
 _READERS: dict[str, Callable[[ResponseAnswer, Json, list[Delta]], bool]] = {

@@ -63,6 +63,13 @@ def image_of(given: Json) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": address}}
 
 
+def text_of(value: object) -> str:
+    """Raises TypeError for what is no text."""
+    if not isinstance(value, str):
+        raise TypeError("a text is none")
+    return value
+
+
 def _logprob(given: Json) -> dict[str, Any]:
     token = str(given["token"])
     return {"token": token, "logprob": given["logprob"], "bytes": given.get("bytes") or list(token.encode())}
