@@ -17,6 +17,7 @@ from turnpike.domain.pricing import Pricing
 from turnpike.ports import ProviderAdapter
 from turnpike.providers.openai_compatible.adapter import OpenAICompatibleAdapter
 from turnpike.providers.openai_compatible.quirks import QUIRKS, quirks_of
+from turnpike.providers.openai_compatible.wire import citations_of, usage_of
 from turnpike.providers.registry import adapter_for
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -616,3 +617,25 @@ def test_marks_for_caching_become_the_provider_s_own(provider: str, model: str, 
     built = adapter(provider).build_request(asked, at, "k").body
     assert built["messages"][0]["content"] == [{"type": "text", "text": "Hi", **mark}]
     assert ("prompt_cache_options" in built) == bool(mark)
+
+
+def test_calls_without_an_index_go_on_in_their_own_places() -> None:
+    def chunk(*fragments: Any) -> Any:
+        return {"id": "c", "choices": [{"delta": {"tool_calls": list(fragments)}}]}
+
+    begun = [{"id": name, "function": {"name": name, "arguments": ""}} for name in ("f", "g")]
+    more = [{"function": {"arguments": arguments}} for arguments in ('{"x":1}', '{"y":2}')]
+    fragments = calls(stream(chunk(*begun), chunk(*more)))
+    arguments = ["".join(f["function"]["arguments"] for f in fragments if f["index"] == index) for index in (0, 1)]
+    assert arguments == ['{"x":1}', '{"y":2}']
+
+
+def test_usage_may_stand_under_the_choice() -> None:
+    used = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    assert usage_of({"choices": [{"delta": {}, "usage": used}]}) == used
+    assert usage_of({"choices": [{"delta": {}}], "usage": None}) is None
+
+
+def test_search_results_are_sources_of_their_own() -> None:
+    (annotation,) = citations_of({"search_results": [{"url": "https://x.test", "title": "X"}]})
+    assert annotation["url_citation"]["title"] == "X"

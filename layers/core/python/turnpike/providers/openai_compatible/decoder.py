@@ -47,7 +47,7 @@ class ChunkedAnswer:
                 # All was said and the client knows that it ended: OpenRouter tells so of a limit that was reached.
                 return False
             raise_error(self._provider, name, event)
-        if "citations" in event:
+        if "citations" in event or "search_results" in event:
             self._cited = event
         first = len(deltas)
         for choice in event.get("choices") or ():

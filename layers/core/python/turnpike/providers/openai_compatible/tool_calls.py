@@ -13,7 +13,7 @@ class _Call:
     index: int
     id: str
     key: object
-    """The provider's own index; None where it sends none."""
+    """The provider's own index; the call's place in its chunk where it sends none."""
     named: bool
     has_arguments: bool = False
 
@@ -31,7 +31,7 @@ class ToolCalls:
 
     def read(self, given: Sequence[Any]) -> list[Json]:
         """The fragments of one chunk."""
-        return [self._read(fragment) for fragment in given if isinstance(fragment, dict)]
+        return [self._read(fragment, place) for place, fragment in enumerate(given) if isinstance(fragment, dict)]
 
     def complete(self) -> list[Json]:
         """What is missing at the end: a call without arguments has the empty object, which is JSON, unlike ""."""
@@ -40,14 +40,16 @@ class ToolCalls:
             call.has_arguments = True
         return [next_fragment(call.index, "{}") for call in missing]
 
-    def _read(self, given: Json) -> Json:
+    def _read(self, given: Json, place: int) -> Json:
         function = given.get("function") or {}
         name = function.get("name") or ""
         arguments = arguments_of(function)
         call_id = call_id_of(given)
-        call = self._find(given.get("index"), call_id, name)
+        index = given.get("index")
+        key = place if index is None else index
+        call = self._find(key, call_id, name, counted=index is not None)
         if call is None:
-            call = _Call(len(self._calls), call_id or new_call_id(), given.get("index"), bool(name))
+            call = _Call(len(self._calls), call_id or new_call_id(), key, bool(name))
             self._calls.append(call)
             call.has_arguments = bool(arguments)
             return first_fragment(call.index, call.id, name, arguments)
@@ -57,15 +59,17 @@ class ToolCalls:
             return {"index": call.index, "function": {"name": name, "arguments": arguments}}
         return next_fragment(call.index, arguments)
 
-    def _find(self, key: object, call_id: str, name: str) -> _Call | None:
-        """The call that a fragment continues; None when it begins one."""
-        candidates = [call for call in self._calls if key is None or call.key == key]
-        for call in candidates:
+    def _find(self, key: object, call_id: str, name: str, *, counted: bool) -> _Call | None:
+        """The call that a fragment continues; None when it begins one. `counted`: whether it came with an index."""
+        candidates = [call for call in self._calls if call.key == key]
+        for call in candidates if counted else self._calls:
             if call_id == call.id:
                 return call
         # Some give every call the same index, or none; then what comes with a name of its own is a new one.
-        if name and (call_id or key is None):
+        if name and (call_id or not counted):
             return None
+        if not candidates and not counted:
+            candidates = self._calls
         return candidates[-1] if candidates else None
 
 

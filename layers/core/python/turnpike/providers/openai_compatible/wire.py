@@ -69,9 +69,10 @@ def parse_usage(given: Json) -> Usage:
     # The parts of a prompt are priced apart, so they must not exceed the whole.
     if cached + written > prompt:
         prompt += cached + written
-    # Gemini's chat completions count thoughts in the total alone: https://ai.google.dev/gemini-api/docs/openai
-    if not reasoning:
-        completion = max(completion, _count(given, "total_tokens") - prompt)
+    # Google's chat completions count thoughts in the total alone: https://ai.google.dev/gemini-api/docs/openai
+    unsaid = _count(given, "total_tokens") - prompt - completion
+    if unsaid > 0 and not reasoning:
+        completion, reasoning = completion + unsaid, unsaid
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
@@ -84,10 +85,14 @@ def parse_usage(given: Json) -> Usage:
 
 
 def usage_of(answer: Json) -> Json | None:
-    """The usage of an answer or a chunk: null in most chunks, and at Groq sometimes under `x_groq` alone."""
+    """The usage of an answer or a chunk: null in most chunks, at Groq sometimes under `x_groq` alone, and at
+    Moonshot under the choice that ends: https://platform.moonshot.ai/docs/api/chat
+    """
     usage = answer.get("usage")
     if usage is None:
         usage = _object(answer, "x_groq").get("usage")
+    for choice in () if usage else answer.get("choices") or ():
+        usage = choice.get("usage") or usage
     return usage if isinstance(usage, dict) and usage else None
 
 
@@ -140,15 +145,16 @@ def citations_of(answer: Json) -> list[Json]:
 
     https://docs.perplexity.ai/api-reference/chat-completions-post, https://docs.x.ai/docs/guides/live-search
     """
-    sources = answer.get("citations")
-    if not isinstance(sources, list):
-        return []
     results = answer.get("search_results")
     titles = {
         result["url"]: result.get("title")
         for result in (results if isinstance(results, list) else ())
         if isinstance(result, dict) and isinstance(result.get("url"), str)
     }
+    # Either may come alone.
+    sources = answer.get("citations") or list(titles)
+    if not isinstance(sources, list):
+        return []
     return [
         {
             "type": "url_citation",
