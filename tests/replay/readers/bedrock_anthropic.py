@@ -21,7 +21,7 @@ ERRORS = {
 def expected(exchange: Exchange) -> Expected:
     if not exchange.framed:
         return anthropic.expected(exchange)
-    events = []
+    events: list[dict[str, object]] = []
     body = exchange.body
     while body:
         length, headers = int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big")

@@ -38,6 +38,7 @@ NOVA = "us.amazon.nova-pro-v1:0"
 NOVA_2 = "us.amazon.nova-2-lite-v1:0"
 KIMI = "moonshot.kimi-k2-thinking"
 GPT_OSS = "openai.gpt-oss-120b-1:0"
+GPT_5 = "us.openai.gpt-5.6-luna"
 
 USER = {"role": "user", "content": "Hello"}
 CALL = {"id": "tooluse_a", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Rome"}'}}
@@ -224,6 +225,10 @@ def test_what_the_catalog_does_not_list_is_dropped() -> None:
         (GPT_OSS, {"effort": "max"}, {"reasoning_effort": "high"}, None),
         (GPT_OSS, {"enabled": True}, {"reasoning_effort": "medium"}, None),
         (GPT_OSS, {"effort": "none"}, {"reasoning_effort": "low"}, None),
+        (GPT_5, {"effort": "max"}, {"reasoning": {"effort": "max"}}, None),
+        (GPT_5, {"effort": "minimal"}, {"reasoning": {"effort": "low"}}, None),
+        (GPT_5, {"effort": "none"}, {"reasoning": {"effort": "none"}}, None),
+        ("openai.gpt-5.5", {"effort": "max"}, {"reasoning": {"effort": "xhigh"}}, None),
         ("us.deepseek.r1-v1:0", {"effort": "high"}, None, None),
         (NOVA, {"effort": "high"}, None, None),
     ],
@@ -260,6 +265,14 @@ def test_sampling_is_left_to_a_model_that_thinks() -> None:
     highest = members({**asked, "reasoning": {"effort": "high"}}, to=NOVA_2)
     assert [*highest] == ["additionalModelRequestFields"]
     assert [*highest["additionalModelRequestFields"]] == ["reasoningConfig"]
+
+
+def test_openais_reasoners_take_neither_sampling_nor_stops() -> None:
+    asked = {"temperature": 0.5, "top_p": 0.9, "stop": ["END"], "tools": [WEATHER]}
+    sent = members(asked, to=GPT_5, max_tokens=500)
+    assert sent["inferenceConfig"] == {"maxTokens": 500}
+    assert [*sent] == ["inferenceConfig", "toolConfig"]
+    assert "inferenceConfig" not in members(asked, to=GPT_5)
 
 
 def test_nova_keeps_a_limit_rather_than_its_highest_effort() -> None:
@@ -699,6 +712,23 @@ def test_claudes_thoughts_go_back_as_they_came_and_where_they_stood(merged: bool
         {"toolUse": {"toolUseId": "tooluse_paris", "name": "weather", "input": {"city": "Paris"}}},
         {"toolUse": {"toolUseId": "tooluse_now", "name": "now", "input": {}}},
     ]
+
+
+@pytest.mark.parametrize("merged", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_openais_thoughts_go_back_as_they_came_and_where_they_stood(merged: bool, known: bool) -> None:
+    at = endpoint(GPT_5) if known else None
+    answer = answered("bedrock/bedrock_openai_thoughts[0]", merged=merged, at=at)
+    result = {"role": "tool", "tool_call_id": "call_7", "content": "24"}
+    assert turns(USER, answer, result, to=GPT_5)[1]["content"] == [
+        {"reasoningContent": {"redactedContent": base64.b64encode(b"rsn_first").decode()}},
+        {"text": "Let me look."},
+        {"reasoningContent": {"redactedContent": base64.b64encode(b"rsn_second").decode()}},
+        {"toolUse": {"toolUseId": "call_7", "name": "weather", "input": {"city": "Rome"}}},
+    ]
+    # Anthropic's models could make nothing of them, here or elsewhere.
+    assert turns(USER, answer, result)[1]["content"][0] == {"text": "Let me look."}
+    assert {detail["format"] for detail in answer["reasoning_details"]} == {"unknown"}
 
 
 @pytest.mark.parametrize("merged", [True, False])

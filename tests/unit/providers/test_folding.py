@@ -53,6 +53,20 @@ def test_sound_is_put_together() -> None:
     assert completion_of(pieces).choices[0].message["audio"] == {"id": "a", "data": "QUJD"}
 
 
+def test_sound_and_its_transcript_come_apart() -> None:
+    """As OpenAI streams them: an id with the first words, then sound and words by turns, and at last an expiry."""
+    given = [
+        {"id": "a", "transcript": "He"},
+        {"data": "QQ=="},
+        {"transcript": "llo"},
+        {"data": "QkM="},
+        {"expires_at": 9},
+    ]
+    pieces = [Delta(extra={"audio": each}) for each in given]
+    whole = {"id": "a", "transcript": "Hello", "data": "QUJD", "expires_at": 9}
+    assert completion_of(pieces).choices[0].message["audio"] == whole
+
+
 def test_an_error_is_raised() -> None:
     with pytest.raises(UpstreamError, match="Nothing"):
         completion_of([Delta(content="A"), Delta(error=unreadable("acme", "Nothing"))])

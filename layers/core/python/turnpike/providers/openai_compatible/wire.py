@@ -69,10 +69,9 @@ def parse_usage(given: Json) -> Usage:
     # The parts of a prompt are priced apart, so they must not exceed the whole.
     if cached + written > prompt:
         prompt += cached + written
-    # Google's chat completions count thoughts in the total alone: https://ai.google.dev/gemini-api/docs/openai
-    unsaid = _count(given, "total_tokens") - prompt - completion
-    if unsaid > 0 and not reasoning:
-        completion, reasoning = completion + unsaid, unsaid
+    # Gemini's chat completions count thoughts in the total alone: https://ai.google.dev/gemini-api/docs/openai
+    if not reasoning:
+        completion = max(completion, _count(given, "total_tokens") - prompt)
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
