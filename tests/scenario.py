@@ -9,15 +9,20 @@ from random import Random
 from typing import Any
 
 from turnpike.domain.api_keys import ApiKey, KeyRole, Principal, hash_secret, label_of
-from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
+from turnpike.domain.catalog import Catalog, Endpoint, FixedCatalog, Model, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta, Usage
 from turnpike.domain.errors import ErrorType, UpstreamError
+from turnpike.domain.generation import Attempt
+from turnpike.domain.health import UNKNOWN, EndpointStats
 from turnpike.domain.ids import AccountId
 from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.domain.pricing import Pricing
+from turnpike.domain.waits import Waits
 from turnpike.providers.folding import completion_of
 from turnpike.services.admit import Admit
+from turnpike.services.attempts import Watch
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
+from turnpike.services.hedge import Hedge, Percentile
 from turnpike.services.report_usage import ReportUsage
 from turnpike.services.settle_usage import SettleUsage
 
@@ -57,7 +62,7 @@ def catalog(*endpoints: Endpoint) -> Catalog:
         for slug, served in by_model.items()
     ]
     slugs = {each.provider for each in endpoints}
-    return Catalog(models, [Provider(s, s.title(), "openai_compatible", "http://x.test") for s in sorted(slugs)])
+    return FixedCatalog(models, [Provider(s, s.title(), "openai_compatible", "http://x.test") for s in sorted(slugs)])
 
 
 _FIFTEEN_TOKENS = Usage(10, 5)
@@ -104,6 +109,7 @@ class ScriptedUpstream:
         batch: list[Delta] = []
         try:
             for step in self._next(request, endpoint):
+                assert not isinstance(step, Completion), "a stream is scripted by its deltas"
                 delta = await self._play(step)
                 batch += [delta] if delta else []
                 if batch and not self.together:
@@ -138,6 +144,7 @@ class World:
         *endpoints: Endpoint,
         credit_usd: str = "1",
         allowance_tokens: int = 100,
+        hedge: Percentile | None = None,
     ) -> None:
         self.ledger = InMemoryLedger()
         self.queue = InMemoryUsageQueue()
@@ -145,6 +152,14 @@ class World:
         self.catalog = catalog(*(endpoints or (endpoint(),)))
         self.unsettled: list[dict[str, Any]] = []
         self.refusals: list[UpstreamError] = []
+        self.begun: list[str] = []
+        self.attempts: list[Attempt] = []
+        self.stats: dict[str, EndpointStats] = {}
+        """By provider."""
+
+        def health(endpoint: Endpoint) -> EndpointStats:
+            return self.stats.get(endpoint.provider, UNKNOWN)
+
         if credit_usd != "0":
             self.ledger.top_up(ACCOUNT, parse_usd(credit_usd), reference="start", now_s=0)
         settle = SettleUsage(self.ledger)
@@ -153,9 +168,18 @@ class World:
             admit=Admit(self.ledger, 1800, allowance_tokens),
             upstream=self.upstream,
             report=ReportUsage(self.queue, settle, self.unsettled.append, time.time),
-            on_refusal=self.refusals.append,
+            watch=Watch(Waits(3600), self, self.refusals.append),
             random=Random(1),
+            health=health,
+            hedge=Hedge(health, hedge) if hedge else None,
         )
+
+    def begin_attempt(self, endpoint: Endpoint) -> None:
+        self.begun.append(endpoint.provider)
+
+    def record_attempt(self, endpoint: Endpoint, attempt: Attempt) -> None:
+        assert (attempt.provider, attempt.tag) == (endpoint.provider, endpoint.tag)
+        self.attempts.append(attempt)
 
     async def call(self, request: ChatRequest, *, limit: NanoUsd | None = None, seconds: float = 60) -> ChatCall:
         now = time.monotonic()

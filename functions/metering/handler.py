@@ -35,4 +35,6 @@ def on_record(record: SQSRecord) -> None:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return process_partial_response(event, on_record, processor, context)
+    answer = process_partial_response(event, on_record, processor, context)
+    settle.finish()
+    return answer

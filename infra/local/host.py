@@ -16,6 +16,7 @@ from socket import socket
 from types import FrameType
 from urllib.parse import urlsplit
 
+from infra.catalog import built_catalog
 from infra.local.console import announce, complain, say
 from infra.local.demo_provider import DemoProvider
 from infra.local.dispatch import App, Dispatch
@@ -28,8 +29,8 @@ from infra.local.schedule import run_upkeep
 from infra.local.seed import CREDIT_USD, seed
 from infra.local.serving import HOST, listen, port_of, serving
 from infra.routes import BASE_PATHS, ROUTES
+from turnpike.domain.catalog_tables import CatalogFileError
 from turnpike.settings import Settings
-from turnpike.storage.catalog_files import CatalogFileError
 
 STATE = ROOT / ".local"
 _STAGE = "local"
@@ -123,9 +124,14 @@ def run(sock: socket, stop: _Stop) -> None:
         settings = Settings(
             ledger_table=resources.tables["ledger"],
             keys_table=resources.tables["keys"],
+            health_table=resources.tables["health"],
             usage_queue_url=resources.usage_queue_url,
             stage=_STAGE,
+            catalog_table=resources.tables["catalog"],
+            catalog_artefact=str(built_catalog()),
             catalog_overrides=_catalog_files(),
+            # This machine may be without a network; whoever has one can say so.
+            catalog_refresh_s=int(os.environ.get("TURNPIKE_CATALOG_REFRESH_S") or 0),
             public_url=f"http://{HOST}:{port}",
             log_file=str(state / "server.log"),
         )
@@ -154,8 +160,10 @@ def _start_functions(stack: ExitStack, settings: Settings) -> Mapping[str, App]:
     stack.enter_context(_thread("metering", partial(poll_usage, settings.usage_queue_url, metering)))
     stack.enter_context(_thread("upkeep", partial(run_upkeep, _STAGE, upkeep)))
     say("functions", ", ".join([*apps, "metering", "upkeep"]))
-    catalog = importlib.import_module("turnpike.bootstrap.resources").resources().catalog
-    say("models", f"{len(list(catalog.models))} of {', '.join(provider.name for provider in catalog.providers)}")
+    parts = importlib.import_module("turnpike.bootstrap.resources").resources()
+    served, known = len(list(parts.catalog.models)), len(parts.catalog_parts.packaged["models"])
+    say("models", f"{served} of {', '.join(provider.name for provider in parts.catalog.providers)}")
+    say("catalog", f"{known} models of {len(parts.catalog_parts.packaged['providers'])} providers, by their keys")
     return apps
 
 

@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
+from infra.catalog import compile_packages, write_artefact
 from infra.local.emulator import ROOT, emulator
 from infra.local.provision import provision
 from infra.local.serving import HOST, listen, port_of
@@ -94,11 +96,21 @@ def _settings() -> Settings:
     return Settings(
         ledger_table=resources.tables["ledger"],
         keys_table=resources.tables["keys"],
+        health_table=resources.tables["health"],
         usage_queue_url=resources.usage_queue_url,
         stage=_STAGE,
-        catalog_overrides=str(CATALOG),
+        catalog_table=resources.tables["catalog"],
+        catalog_artefact=str(_compiled_catalog()),
+        catalog_refresh_s=0,
         log_file=str(STATE / "router.log"),
     )
+
+
+def _compiled_catalog() -> Path:
+    """With the bench's own models in it, as a deployment has them that needs no further files."""
+    path = STATE / "catalog.json.gz"
+    write_artefact(path, compile_packages(datetime.now(UTC).date(), [CATALOG]))
+    return path
 
 
 def _seed() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 
+from infra.catalog import built_catalog
 from infra.local.emulator import Emulator, emulator
 
 from tests.e2e.run import HOST, ROOT, environ
@@ -94,6 +95,9 @@ def deployment(folder: Path) -> Iterator[Deployment]:
             "TURNPIKE_LEDGER_TABLE": created["ledger"],
             "TURNPIKE_KEYS_TABLE": created["keys"],
             "TURNPIKE_USAGE_QUEUE_URL": created["usage_queue_url"],
+            "TURNPIKE_CATALOG_TABLE": created["catalog"],
+            "TURNPIKE_CATALOG_ARTEFACT": str(built_catalog()),
+            "TURNPIKE_CATALOG_REFRESH_S": "0",
             "TURNPIKE_CATALOG_OVERRIDES": str(ROOT / "infra" / "local" / "demo_catalog.toml"),
             "TURNPIKE_LOG_FILE": str(folder / "server.log"),
             "POWERTOOLS_METRICS_DISABLED": "true",

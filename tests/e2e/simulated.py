@@ -152,9 +152,14 @@ def simulated(parts: Deployment, folder: Path) -> Iterator[Simulated]:
     overrides = folder / "catalog.toml"
     overrides.write_text(catalog())
     api_key = parts.call("seed", ACCOUNT, "1000")["api_key"]
+    settings = {
+        "TURNPIKE_CATALOG_OVERRIDES": str(overrides),
+        # A test must find its endpoint ready, whatever an earlier one let it say.
+        "TURNPIKE_LONGEST_WAIT_S": "0",
+    }
     with (
         simulating() as (simulator, address),
-        parts.serving("serve_api", **variables(address), TURNPIKE_CATALOG_OVERRIDES=str(overrides)) as (_, url),
+        parts.serving("serve_api", **variables(address), **settings) as (_, url),
         OpenAI(base_url=f"{url}/api/v1", api_key=api_key, max_retries=0, timeout=20) as openai,
         http_client(f"{url}/api/v1", api_key) as http,
     ):

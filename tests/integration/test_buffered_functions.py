@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from infra.catalog import built_catalog
 from infra.local.emulator import Emulator
 
 from tests.proxy_events import proxy_event
@@ -71,6 +72,7 @@ def functions(aws: Emulator, ledger_table: str, keys_table: str, tmp_path_factor
             "TURNPIKE_LEDGER_TABLE": ledger_table,
             "TURNPIKE_KEYS_TABLE": keys_table,
             "TURNPIKE_USAGE_QUEUE_URL": "http://127.0.0.1:9/usage",
+            "TURNPIKE_CATALOG_ARTEFACT": str(built_catalog()),
             "TURNPIKE_LOG_FILE": str(tmp_path_factory.mktemp("functions") / "log"),
             "GROQ_API_KEY": "key",
         }

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from mangum import Mangum
 
+from infra.catalog import built_catalog
 from infra.local.demo_provider import DemoProvider
 from infra.local.emulator import emulator
 from infra.local.invoke import LocalContext, load_function
@@ -80,7 +81,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         settings = Settings(
             ledger_table=made.tables["ledger"],
             keys_table=made.tables["keys"],
+            health_table=made.tables["health"],
             usage_queue_url=made.usage_queue_url,
+            catalog_artefact=str(built_catalog()),
             catalog_overrides=str(Path("infra/local/demo_catalog.toml").resolve()),
             log_file=str(folder / "functions.log"),
         )

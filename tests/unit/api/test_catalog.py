@@ -9,7 +9,7 @@ from openrouter import components, operations
 from turnpike.api import catalog
 from turnpike.api.edge import Edge
 from turnpike.api.present_catalog import present_pricing
-from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
+from turnpike.domain.catalog import Catalog, Endpoint, FixedCatalog, Model, Provider
 from turnpike.domain.pricing import Pricing
 
 from tests.asgi import AsgiClient
@@ -41,7 +41,7 @@ def model(slug: str, created: int, endpoints: dict[str, Pricing], *, images: boo
     )
 
 
-CATALOG = Catalog(
+CATALOG = FixedCatalog(
     [
         model("acme/large", 2000, {"one": DEAR, "two": CHEAP}, images=True),
         model("acme/small", 1000, {"two": CHEAP}),

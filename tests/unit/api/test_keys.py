@@ -20,9 +20,11 @@ from turnpike.services.manage_keys import ManageKeys
 from turnpike.services.read_current_key import ReadCurrentKey
 
 from tests.asgi import AsgiClient
+from tests.fake_stores import InMemoryFreeQuota
 from tests.fakes import InMemoryApiKeys, InMemoryLedger
 
 NOW = 1_795_500_000  # 2026-11-24T06:00:00Z, a Tuesday
+NOON_BEFORE = NOW - 18 * 3600
 MINE, OTHERS = AccountId("acct-mine"), AccountId("acct-others")
 MANAGEMENT, INFERENCE, FOREIGN = (f"sk-or-v1-{letter * 64}" for letter in "abc")
 
@@ -37,6 +39,7 @@ class Office:
 
     def __init__(self) -> None:
         self.ledger = InMemoryLedger()
+        self.free_quota = InMemoryFreeQuota()
         self.api_keys = InMemoryApiKeys(
             stored_key(MANAGEMENT, MINE, "management"),
             stored_key(INFERENCE, MINE, "inference"),
@@ -47,7 +50,7 @@ class Office:
             keys.routes(
                 guard,
                 ManageKeys(self.api_keys, self.ledger, now=self.now),
-                ReadCurrentKey(self.api_keys, self.ledger, now=self.now),
+                ReadCurrentKey(self.api_keys, self.ledger, self.free_quota, now=self.now),
             )
         )
         self.client = AsgiClient(app, MANAGEMENT)
@@ -185,7 +188,11 @@ async def test_a_change_that_another_overtook_is_a_conflict(office: Office) -> N
 
     api_keys = Overtaken(stored_key(INFERENCE, MINE, "inference"), stored_key(MANAGEMENT, MINE, "management"))
     guard = Guard(Authenticate(api_keys, ttl_s=0))
-    app = Edge(keys.routes(guard, ManageKeys(api_keys, office.ledger), ReadCurrentKey(api_keys, office.ledger)))
+    app = Edge(
+        keys.routes(
+            guard, ManageKeys(api_keys, office.ledger), ReadCurrentKey(api_keys, office.ledger, office.free_quota)
+        )
+    )
 
     response = await AsgiClient(app, MANAGEMENT).patch(f"/keys/{hash_secret(INFERENCE)}", {"name": "Mine"})
 
@@ -263,6 +270,20 @@ async def test_a_key_without_a_limit_has_no_budget(office: Office) -> None:
     assert (data["budgets"], data["effective_budget"], data["limit_remaining"]) == ([], None, None)
     assert (data["is_management_key"], data["is_free_tier"]) == (True, True)
     assert data["free_model_daily_requests"] == {"limit": 50, "remaining": 50, "used": 0}
+
+
+async def test_the_current_key_tells_what_its_account_asked_of_free_models_today(office: Office) -> None:
+    for _ in range(50):
+        office.free_quota.take(MINE, NOON_BEFORE, per_minute=99, per_day=50)
+    for account in (MINE, MINE, MINE, OTHERS):
+        office.free_quota.take(account, NOW - 3600, per_minute=99, per_day=50)
+
+    data = (await office.client.bearing(INFERENCE).get("/key")).json()["data"]
+    assert data["free_model_daily_requests"] == {"limit": 50, "remaining": 47, "used": 3}
+
+    office.ledger.top_up(MINE, parse_usd("10"), reference="bought", now_s=NOW)
+    data = (await office.client.bearing(INFERENCE).get("/key")).json()["data"]
+    assert data["free_model_daily_requests"] == {"limit": 1000, "remaining": 997, "used": 3}
 
 
 async def test_refused_methods_are_told_of_all_the_others(office: Office) -> None:

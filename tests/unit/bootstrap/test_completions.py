@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from turnpike.bootstrap.completions import build_signer, build_tokens, build_upstream
+from infra.catalog import built_catalog
+from turnpike.bootstrap.completions import build_hedge, build_signer, build_tokens, build_upstream
 from turnpike.bootstrap.resources import Resources
+from turnpike.domain.health import no_health
 from turnpike.providers.transport import PooledTransport
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +33,7 @@ TABLES = {
     "TURNPIKE_LEDGER_TABLE": "ledger",
     "TURNPIKE_KEYS_TABLE": "keys",
     "TURNPIKE_USAGE_QUEUE_URL": "http://127.0.0.1:9/queue",
+    "TURNPIKE_CATALOG_ARTEFACT": str(built_catalog()),
 }
 
 
@@ -70,3 +73,12 @@ print(*(name in sys.modules for name in ("turnpike.providers.aws_signing", "turn
     environ |= {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
     printed = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, check=True, text=True)
     assert printed.stdout.split() == ["False", "False"]
+
+
+def test_hedging_is_off_until_a_percentile_is_named() -> None:
+    assert build_hedge("", no_health) is None
+    hedge = build_hedge("p90", no_health)
+    assert hedge is not None
+    assert hedge.percentile == "p90"
+    with pytest.raises(ValueError, match="TURNPIKE_HEDGE_AFTER is p95; it may be p50, p75, p90, p99 or empty"):
+        build_hedge("p95", no_health)

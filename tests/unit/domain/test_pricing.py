@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from turnpike.domain.chat import Usage
 from turnpike.domain.money import NANO_PER_USD, NanoUsd
-from turnpike.domain.pricing import Pricing, parse_pricing, price, tokens_for
+from turnpike.domain.pricing import PARTS, Pricing, parse_pricing, present_price, price, scaled, tokens_for
 
 PLAIN = parse_pricing({"prompt": "0.00000015", "completion": "0.0000006"})
 FULL = parse_pricing(
@@ -21,6 +21,21 @@ FULL = parse_pricing(
         "internal_reasoning": "0.00002",
     }
 )
+STEPPED = parse_pricing(
+    {
+        "prompt": "0.000001",
+        "completion": "0.000002",
+        "overrides": [
+            {"min_prompt_tokens": 100, "prompt": "0.000003"},
+            {"min_prompt_tokens": 200, "prompt": "0.000005", "completion": "0.000006"},
+            {"utc_start": 100, "utc_end": 400, "prompt": "0.000009"},
+            {"utc_start": 2230, "utc_end": 30, "completion": "0.000007"},
+        ],
+    }
+)
+HOUR = 3600
+NOON = 1_795_521_600
+"""2026-11-24T12:00:00Z."""
 prices = st.decimals(0, "0.001", places=12)
 tokens = st.integers(0, 2_000_000)
 
@@ -88,5 +103,106 @@ def test_what_is_no_price_is_refused(text: str) -> None:
 
 
 def test_an_unknown_part_is_refused() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="sunday"):
         parse_pricing({"prompt": "0", "sunday": "0.1"})
+
+
+def test_sound_images_and_an_hour_in_the_cache_have_prices_of_their_own() -> None:
+    pricing = parse_pricing(
+        {
+            "prompt": "0.000001",
+            "completion": "0.000002",
+            "audio": "0.00001",
+            "audio_output": "0.00002",
+            "image_output": "0.00003",
+            "input_cache_write": "0.00000125",
+            "input_cache_write_1h": "0.000002",
+            "web_search": "0.01",
+        }
+    )
+    heard = Usage(1000, 500, prompt_audio_tokens=400, completion_audio_tokens=100)
+    assert price(heard, pricing).prompt == 600 * 1_000 + 400 * 10_000
+    assert price(heard, pricing).completion == 400 * 2_000 + 100 * 20_000
+    seen = Usage(10, 500, completion_image_tokens=300, web_search_requests=2)
+    assert price(seen, pricing).completion == 200 * 2_000 + 300 * 30_000
+    assert price(seen, pricing).total == 10_000 + 200 * 2_000 + 300 * 30_000 + 2 * 10_000_000
+    kept = Usage(1000, 0, cache_write_tokens=1000, cache_write_1h_tokens=600)
+    assert price(kept, pricing).total == 400 * 1_250 + 600 * 2_000
+    # What is counted and has no price is text.
+    assert price(heard, PLAIN) == price(Usage(1000, 500), PLAIN)
+    assert price(kept, FULL) == price(Usage(1000, 0, cache_write_tokens=1000), FULL)
+
+
+def test_counts_that_exceed_the_whole_are_never_below_zero() -> None:
+    pricing = parse_pricing({"prompt": "0.000001", "completion": "0.000001", "audio": "0.00001", "audio_output": "0"})
+    odd = Usage(10, 5, cached_tokens=8, prompt_audio_tokens=9, completion_audio_tokens=6)
+    assert price(odd, pricing).total == 8 * 1_000 + 2 * 10_000
+
+
+@pytest.mark.parametrize(("tokens", "prompt", "completion"), [(100, 1, 2), (101, 3, 2), (200, 3, 2), (201, 5, 6)])
+def test_all_tokens_of_a_longer_prompt_cost_more(tokens: int, prompt: int, completion: int) -> None:
+    cost = price(Usage(tokens, 10), STEPPED, NOON)
+    assert (cost.prompt, cost.completion) == (tokens * prompt * 1_000, 10 * completion * 1_000)
+    # Without a time, the hours do not count.
+    assert price(Usage(tokens, 10), STEPPED) == cost
+
+
+@pytest.mark.parametrize(
+    ("at_s", "prompt", "completion"),
+    [
+        (NOON, 5, 6),
+        (NOON - 11 * HOUR - 1, 5, 6),
+        (NOON - 11 * HOUR, 9, 6),
+        (NOON - 8 * HOUR - 1, 9, 6),
+        (NOON - 8 * HOUR, 5, 6),
+        # Over midnight.
+        (NOON + 10 * HOUR + 30 * 60, 5, 7),
+        (NOON + 12 * HOUR + 30 * 60 - 1, 5, 7),
+        (NOON + 12 * HOUR + 30 * 60, 5, 6),
+    ],
+)
+def test_hours_change_prices_and_the_later_change_wins(at_s: int, prompt: int, completion: int) -> None:
+    cost = price(Usage(201, 1), STEPPED, at_s)
+    assert (cost.prompt, cost.completion) == (201 * prompt * 1_000, completion * 1_000)
+
+
+def test_what_a_prompt_may_reach() -> None:
+    def prompts(tokens: int, at_s: int | None = None) -> list[Decimal]:
+        return [rates.prompt * 1_000_000 for rates in STEPPED.reachable(tokens, at_s)]
+
+    assert prompts(100) == [1]
+    assert prompts(101) == [1, 3]
+    assert prompts(10_000) == [1, 3, 5]
+    assert prompts(10_000, NOON - 11 * HOUR) == [9, 9, 9]
+    assert list(PLAIN.reachable(10_000, NOON)) == [PLAIN]
+
+
+def test_output_is_priced_as_the_dearer_of_text_and_reasoning() -> None:
+    assert (PLAIN.output, FULL.output) == (PLAIN.completion, Decimal("0.00002"))
+
+
+def test_a_tier_replaces_parts_and_scales_what_changes_them() -> None:
+    tier = scaled(STEPPED, {"prompt": "0.0000005"})
+    assert (tier.prompt, tier.completion) == (Decimal("0.0000005"), Decimal("0.000002"))
+    long = tier.at(201, None)
+    assert (long.prompt, long.completion) == (Decimal("0.0000025"), Decimal("0.000006"))
+    free_before = scaled(Pricing(overrides=STEPPED.overrides), {"prompt": "0.000001"})
+    assert free_before.at(101, None).prompt == Decimal("0.000003")
+
+
+def test_every_part_can_be_read() -> None:
+    pricing = parse_pricing(dict.fromkeys(PARTS, "0.001"))
+    assert {getattr(pricing, part) for part in PARTS} == {Decimal("0.001")}
+
+
+@given(st.sampled_from([PLAIN, FULL, STEPPED]), tokens, tokens, st.one_of(st.none(), st.integers(0, 2**33)))
+def test_no_prompt_costs_more_than_what_it_may_reach(pricing: Pricing, given_: int, got: int, at_s: int | None) -> None:
+    cost = price(Usage(given_, got), pricing, at_s).total
+    assert cost <= max(price(Usage(given_, got), rates).total for rates in pricing.reachable(given_, at_s))
+
+
+@pytest.mark.parametrize(
+    ("price_", "text"), [("1.5E-7", "0.00000015"), ("1E+1", "10"), ("0.0100", "0.01"), ("0", "0"), ("100", "100")]
+)
+def test_prices_are_written_plainly(price_: str, text: str) -> None:
+    assert present_price(Decimal(price_)) == text

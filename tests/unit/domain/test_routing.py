@@ -34,7 +34,7 @@ def test_the_default_weighs_endpoints_by_inverse_square_of_price() -> None:
     random = Random(7)
     cheap, dear = priced("alpha", "0.000001"), priced("beta", "0.000003")
     firsts = Counter(
-        plan_route(request(), catalog(cheap, dear), prompt_tokens=1, random=random)[0].provider for _ in range(20_000)
+        plan_route(request(), catalog(cheap, dear), prompt_tokens=1, random=random)[0].provider for _ in range(6_000)
     )
     assert 8.3 < firsts["alpha"] / firsts["beta"] < 9.7
 
@@ -66,6 +66,7 @@ def test_without_fallbacks_one_endpoint_is_tried() -> None:
     [
         (ProviderPreferences(only=("nobody",)), "allowed_providers"),
         (ProviderPreferences(ignore=("alpha",)), "allowed_providers"),
+        (ProviderPreferences(order=("nobody",), allow_fallbacks=False), "allowed_providers"),
         (ProviderPreferences(data_collection="deny"), "data_policy:training"),
         (ProviderPreferences(zdr=True), "data_policy:zdr"),
         (ProviderPreferences(quantizations=("fp8",)), "quantization"),
@@ -75,9 +76,15 @@ def test_without_fallbacks_one_endpoint_is_tried() -> None:
 def test_a_condition_that_nothing_meets_is_named(preferences: ProviderPreferences, reason: str) -> None:
     with pytest.raises(NoEndpoints) as caught:
         route(endpoint("alpha"), provider=preferences)
-    assert caught.value.availability is not None
-    assert caught.value.availability.excluded_by == [reason]
-    assert caught.value.availability.code == "constraint_filtered"
+    found = caught.value.availability
+    assert found is not None
+    assert found.excluded_by == [reason]
+    assert found.code == ("privacy_restricted" if reason.startswith("data_policy") else "constraint_filtered")
+    assert found.affected_providers == ["alpha"]
+    (candidate,) = found.candidates
+    assert (candidate.model, candidate.endpoint, candidate.excluded_by) == ("acme/chat", "alpha", reason)
+    assert found.constraint == (candidate.field, candidate.detail)
+    assert candidate.field.startswith("provider.")
 
 
 def test_conditions_that_an_endpoint_meets_keep_it() -> None:

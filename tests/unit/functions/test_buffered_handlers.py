@@ -14,7 +14,7 @@ from turnpike.api import billing, catalog, keys
 from turnpike.api.auth import Guard
 from turnpike.api.edge import Edge
 from turnpike.domain.api_keys import ApiKey, hash_secret, label_of
-from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
+from turnpike.domain.catalog import Catalog, Endpoint, FixedCatalog, Model, Provider
 from turnpike.domain.ids import AccountId
 from turnpike.domain.pricing import Pricing
 from turnpike.services.authenticate import Authenticate
@@ -24,6 +24,7 @@ from turnpike.services.read_credits import ReadCredits
 from turnpike.services.read_current_key import ReadCurrentKey
 from turnpike.services.read_generation import ReadGeneration
 
+from tests.fake_stores import InMemoryFreeQuota
 from tests.fakes import InMemoryApiKeys, InMemoryLedger
 from tests.proxy_events import proxy_event
 
@@ -40,7 +41,9 @@ class Functions:
         api_keys, ledger = InMemoryApiKeys(operator), InMemoryLedger()
         guard = Guard(Authenticate(api_keys, ttl_s=0))
         self._apps = {
-            "keys": Edge(keys.routes(guard, ManageKeys(api_keys, ledger), ReadCurrentKey(api_keys, ledger))),
+            "keys": Edge(
+                keys.routes(guard, ManageKeys(api_keys, ledger), ReadCurrentKey(api_keys, ledger, InMemoryFreeQuota()))
+            ),
             "billing": Edge(
                 billing.routes(
                     guard,
@@ -63,7 +66,7 @@ def _catalog() -> Catalog:
     for slug in ("acme/chat", "acme/chat:free"):
         endpoint = Endpoint(slug, "one", "chat", "https://one.test/v1", Pricing(), 1000)
         models.append(Model(slug, "Chat", 1, "A model", 1000, ("text",), ("text",), "Other", (), (endpoint,)))
-    return Catalog(models, [Provider("one", "One", "openai_compatible", "https://one.test/v1")])
+    return FixedCatalog(models, [Provider("one", "One", "openai_compatible", "https://one.test/v1")])
 
 
 @pytest.fixture

@@ -770,6 +770,21 @@ async def test_fetching_takes_from_the_time_to_the_first_token() -> None:
     assert library.within_s == [0.2]
 
 
+async def test_an_answer_in_one_piece_has_a_deadline_of_its_own() -> None:
+    async def script(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)
+        writer.write(response(ANSWER))
+
+    async with serving(script) as (server, upstream):
+        completion = await upstream.complete(REQUEST, endpoint(server, SHORT))
+        assert completion.choices[0].message["content"] == "Hello"
+        began = time.monotonic()
+        with pytest.raises(UpstreamError) as caught:
+            await upstream.complete(REQUEST, endpoint(server, Timeouts(whole_s=0.1)))
+        assert (caught.value.error_type, caught.value.retryable) == ("timeout", True)
+        assert time.monotonic() - began < 0.25
+
+
 async def test_an_endpoint_may_speak_another_wire_format() -> None:
     built_for: list[tuple[str, str | None]] = []
 
@@ -779,12 +794,25 @@ async def test_an_endpoint_may_speak_another_wire_format() -> None:
 
     async with serving(answering(response(ANSWER)), adapters=adapters) as (server, upstream):
         own = endpoint(server)
-        other = replace(own, wire="openai_compatible")
-        for where in (own, other, own, other):
+        # Mistral's answers are alike.
+        other = replace(own, wire="mistral")
+        for where in (own, other, own, replace(own, wire="openai_compatible"), other):
             await upstream.complete(REQUEST, where)
-        assert built_for == [("openai_compatible", None), ("openai_compatible", "openai_compatible")]
+        assert built_for == [("openai_compatible", None), ("openai_compatible", "mistral")]
         with pytest.raises(ValueError, match="morse"):
             await upstream.complete(REQUEST, replace(own, wire="morse"))
+
+
+async def test_a_provider_may_come_or_change_while_it_is_served() -> None:
+    known: dict[str, Provider] = {}
+    async with serving(answering(response(ANSWER)), find_provider=known.__getitem__) as (server, upstream):
+        with pytest.raises(KeyError):
+            await upstream.complete(REQUEST, endpoint(server))
+        known["acme"] = ACME
+        await upstream.complete(REQUEST, endpoint(server))
+        known["acme"] = replace(ACME, wire="morse")
+        with pytest.raises(ValueError, match="morse"):
+            await upstream.complete(REQUEST, endpoint(server))
 
 
 def test_the_port_is_implemented() -> None:

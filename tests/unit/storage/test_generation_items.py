@@ -1,12 +1,13 @@
 """A generation comes back from its item as it went in, and from items of other versions as far as it can."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from turnpike.domain.chat import Usage
-from turnpike.domain.generation import Attempt, Generation
+from turnpike.domain.generation import Attempt, Generation, Outcome
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
 from turnpike.domain.money import NanoUsd
 from turnpike.storage.generations import generation_item, parse_generation
@@ -31,7 +32,19 @@ TYPICAL = Generation(
     latency_ms=812,
     generation_time_ms=9_312,
     upstream_id="msg_01XFDUDYJgAACzvnptvVoYEL",
-    attempts=(Attempt("anthropic", MODEL, "claude-sonnet-4-5-20250929", 200, 812),),
+    attempts=(
+        Attempt(
+            "anthropic",
+            MODEL,
+            "claude-sonnet-4-5-20250929",
+            200,
+            812,
+            tag="anthropic",
+            first_content_ms=812,
+            output_tokens_per_s=61.4,
+            ended_at_s=1_795_428_010,
+        ),
+    ),
     http_referer="https://app.example.com",
     app_title="Example",
     user_agent="OpenAI/Python 3.54.0",
@@ -40,7 +53,19 @@ TYPICAL = Generation(
 text = st.text(max_size=20)
 whole = st.integers(0, 10**18)
 attempts = st.builds(
-    Attempt, text, text, text, st.none() | st.integers(100, 599), st.integers(0, 10**6), st.none() | text
+    Attempt,
+    text,
+    text,
+    text,
+    st.none() | st.integers(100, 599),
+    st.integers(0, 10**6),
+    st.none() | text,
+    tag=text,
+    first_content_ms=st.none() | st.integers(0, 10**6),
+    output_tokens_per_s=st.none() | st.integers(1, 10**6).map(lambda tenths: tenths / 10),
+    outcome=st.sampled_from(get_args(Outcome)),
+    absorbed_cost=whole,
+    ended_at_s=st.none() | whole,
 )
 generations = st.builds(
     Generation,
@@ -84,11 +109,19 @@ def test_what_is_none_is_not_stored() -> None:
     assert "session_id" not in generation_item(TYPICAL)
 
 
+def test_what_is_as_by_default_is_not_stored_and_comes_back() -> None:
+    item = generation_item(replace(TYPICAL, cost=NanoUsd(0)))
+    assert "cost" not in item
+    assert "outcome" not in item["attempts"]["L"][0]["M"]
+    assert set(item["usage"]["M"]) == {"prompt_tokens", "completion_tokens", "cached_tokens"}
+    assert parse_generation(item) == replace(TYPICAL, cost=NanoUsd(0))
+
+
 def test_an_item_from_before_a_field_has_its_default() -> None:
     item = generation_item(TYPICAL)
-    del item["upstream_cost"], item["usage"]["M"]["prompt_audio_tokens"]
+    del item["upstream_cost"], item["usage"]["M"]["cached_tokens"]
     parsed = parse_generation(item)
-    assert (parsed.upstream_cost, parsed.usage) == (0, TYPICAL.usage)
+    assert (parsed.upstream_cost, parsed.usage) == (0, replace(TYPICAL.usage, cached_tokens=0))
 
 
 def test_an_item_with_a_field_from_later_is_read_without_it() -> None:

@@ -1,7 +1,7 @@
 """What the use cases need from the world, as protocols. Storage is synchronous, providers asynchronous."""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from turnpike.domain.api_keys import ApiKey, KeySpend
 from turnpike.domain.catalog import Endpoint
@@ -11,6 +11,15 @@ from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
 from turnpike.domain.ledger import Balance, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import NanoUsd
+
+if TYPE_CHECKING:
+    # What only some requests use is not loaded with what all of them do.
+    from turnpike.domain.free_quota import FullWindow
+    from turnpike.domain.health import HealthReport, HealthSnapshot
+    from turnpike.domain.response_cache import CachedAnswer, CacheKey
+    from turnpike.domain.stored_catalog import CatalogVersions, Document, StoredArtefact, StoredOverrides
+    from turnpike.domain.tallies import Tally
+    from turnpike.domain.uptime import UptimeHour
 
 
 class Ledger(Protocol):
@@ -85,6 +94,97 @@ class ApiKeys(Protocol):
 
     def delete(self, key: ApiKey) -> None:
         """Deleting a key that is gone is a no-op."""
+
+
+class FreeQuota(Protocol):
+    """How often accounts asked free models, by UTC day and by minute."""
+
+    def take(self, account_id: AccountId, now_s: float, *, per_minute: int, per_day: int) -> "FullWindow | None":
+        """Count one more request if the minute and the day have room for it, and nothing otherwise.
+
+        A day takes the highest `per_day` that was ever named for it. Returns the window that is full, the day
+        when both are; None when the request was counted. Atomic. Raises TemporarilyBusy.
+        """
+
+    def used(self, account_id: AccountId, now_s: float) -> int:
+        """The requests counted so far in the current UTC day."""
+
+
+class CachedAnswers(Protocol):
+    """Answers under the keys of the requests that they answer. All of them may raise TemporarilyBusy."""
+
+    def find(self, key: "CacheKey", now_s: int) -> "CachedAnswer | None":
+        """Whole, as it was last kept, and never after its time."""
+
+    def keep(self, key: "CacheKey", answer: "CachedAnswer") -> None:
+        """In the place of an older one; an answer too large to be kept is not."""
+
+    def drop(self, key: "CacheKey") -> None:
+        """Dropping what is not there is a no-op."""
+
+
+class CatalogStore(Protocol):
+    """What is newer than the packaged catalog, for all environments of a deployment. Raises TemporarilyBusy."""
+
+    def versions(self) -> "CatalogVersions":
+        """What there is, without reading it."""
+
+    def find_artefact(self) -> "StoredArtefact | None": ...
+
+    def put_artefact(self, artefact: "StoredArtefact", *, was: str | None) -> None:
+        """In the place of the version that `was` there. Raises Conflict when another one is."""
+
+    def find_overrides(self) -> "StoredOverrides | None": ...
+
+    def put_overrides(self, overrides: "StoredOverrides", *, was: str | None) -> None:
+        """In the place of the version that `was` there. Raises Conflict when another one is."""
+
+    def claim_refresh(self, now_s: int, *, until_s: int) -> bool:
+        """Whether a refresh is due and nobody else is about it; then nobody else is before `until_s`."""
+
+    def schedule_refresh(self, at_s: int) -> None:
+        """When the next one is due."""
+
+
+class HealthCounts(Protocol):
+    """Attempts by endpoint key and minute (epoch seconds / 60), and uptime by hour (minute / 60).
+
+    All of them may raise TemporarilyBusy.
+    """
+
+    def add(self, minute: int, endpoint: str, tally: "Tally", *, batch: str) -> None:
+        """Add to what is counted, atomically. What the same `batch` adds twice in a row is added once."""
+
+    def list_minute(self, minute: int) -> "Mapping[str, Tally]":
+        """By endpoint key; may miss what was added within the last second."""
+
+    def claim(self, job: str, now_s: float, *, every_s: float) -> bool:
+        """Whether it is time to do what is to be done only so often; of several who ask, one is told so."""
+
+    def list_hours(self, first: int, last: int) -> "Mapping[int, UptimeHour]":
+        """Those that there are, both ends included, as last written."""
+
+    def put_hour(self, hour: int, uptime: "UptimeHour", *, seen: "UptimeHour | None") -> bool:
+        """Write it if it is still as it was `seen`, which False says it is not."""
+
+
+class HealthSnapshots(Protocol):
+    """The last of each kind; an older one never replaces a newer one. All of them may raise TemporarilyBusy."""
+
+    def put_snapshot(self, snapshot: "HealthSnapshot") -> None: ...
+
+    def find_snapshot(self) -> "HealthSnapshot | None": ...
+
+    def put_report(self, report: "HealthReport") -> None: ...
+
+    def find_report(self) -> "HealthReport | None": ...
+
+
+class Download(Protocol):
+    """Gets what others publish."""
+
+    async def __call__(self, url: str, etag: str | None) -> "Document | None":
+        """None where it is still the one with this etag. Raises SourceUnavailable."""
 
 
 class UsageQueue(Protocol):

@@ -13,9 +13,22 @@ class Settings:
     ledger_table: str
     keys_table: str
     usage_queue_url: str
+    health_table: str = ""
+    """Without one nothing is counted, and routing knows of endpoints what the environment itself has met."""
     stage: str = "local"
+    catalog_table: str = ""
+    """Where the refreshed catalog and the operator's word on it are kept; empty leaves the packaged one as it is."""
+    catalog_artefact: str = ""
+    """Path of the compiled catalog; empty for the packaged one."""
     catalog_overrides: str = ""
-    """Paths of further catalog files, separated as in PATH and read after the packaged one; empty for none."""
+    """Paths of further catalog files, separated as in PATH and applied in this order; empty for none."""
+    catalog_refresh_s: int = 3600
+    """How often the catalog is compiled anew from what its sources publish; 0 for never."""
+    models_dev_url: str = "https://models.dev/api.json"
+    genai_prices_url: str = (
+        "https://raw.githubusercontent.com/pydantic/genai-prices/refs/heads/main/prices/new_data/v2/data.json"
+    )
+    """The one that the package of that name downloads itself; this and the other may be moved to mirrors."""
     public_url: str = ""
     """Where the API is reached from outside, without `/api/v1`, for links in answers; empty leaves them relative."""
     log_file: str = ""
@@ -28,6 +41,11 @@ class Settings:
     """A hold that nobody settled by then is returned. Above an invocation's 15 minutes and the queue's delays."""
     allowance_tokens: int = 2048
     """Output credited in advance to a request that names no maximum; it is extended while the answer grows."""
+    longest_wait_s: float = 3600.0
+    """How long an endpoint is left alone at most, whatever its Retry-After says."""
+    hedge_after: str = ""
+    """The percentile (p50, p75, p90, p99) of an endpoint's own time to the first content after which a second one
+    is asked beside it, and the faster one answers; empty for never. What the slower one costs is absorbed."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":

@@ -18,8 +18,16 @@ CHARGED_USD = "ChargedUsd"
 ABSORBED_USD = "AbsorbedUsd"
 """What generations cost us at providers and nobody paid: insurance, and costs above all credit."""
 EXPIRED_HOLDS = "ExpiredHolds"
+ATTEMPTS = "Attempts"
+FAILED_ATTEMPTS = "FailedAttempts"
+RATE_LIMITED_ATTEMPTS = "RateLimitedAttempts"
+"""Count, all three, of settled generations: fallbacks hide from clients what these show."""
+HEALTH_FAILURES = "HealthFailures"
+"""Count: statistics of endpoints could not be written or read; routing goes on without the newest."""
 PROVIDER_REFUSED_US = "ProviderRefusedUs"
 """Count: a provider answered 401, 402 or 403, which is our credential or contract, not the client's request."""
+CATALOG_REFRESH_FAILED = "CatalogRefreshFailed"
+"""Count: a newer catalog could not be had, or not be used; the last good one is served."""
 
 
 def _log_stream() -> TextIO:

@@ -28,23 +28,24 @@ _ROUTING_VARIANTS = ("nitro", "floor", "exacto", "online")
 
 def routes(catalog: Catalog, *, public_url: str = "") -> Sequence[BaseRoute]:
     async def list_models(request: Request) -> Response:
-        models = select_models(catalog, request.query_params)
+        models = select_models(catalog.current(), request.query_params)
         page, next_url = _page(models, request, public_url)
         listed = [present_model(model) for model in page]
         return _cacheable(request, {"data": listed, "links": {"next": next_url}, "total_count": len(models)})
 
     async def count_models(request: Request) -> Response:
-        count = len(select_models(catalog, request.query_params, only=("output_modalities",)))
+        count = len(select_models(catalog.current(), request.query_params, only=("output_modalities",)))
         return _cacheable(request, {"data": {"count": count}})
 
     async def get_model(request: Request) -> Response:
-        return _cacheable(request, {"data": present_model(_find(catalog, request))})
+        return _cacheable(request, {"data": present_model(_find(catalog.current(), request))})
 
     async def list_endpoints(request: Request) -> Response:
-        return _cacheable(request, {"data": present_model_endpoints(_find(catalog, request), catalog)})
+        now = catalog.current()
+        return _cacheable(request, {"data": present_model_endpoints(_find(now, request), now)})
 
     async def list_providers(request: Request) -> Response:
-        return _cacheable(request, {"data": [present_provider(provider) for provider in catalog.providers]})
+        return _cacheable(request, {"data": [present_provider(provider) for provider in catalog.current().providers]})
 
     return [
         resource("/models", get=list_models),

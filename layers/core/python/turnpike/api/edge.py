@@ -72,11 +72,14 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
     return Response(orjson.dumps(content), status, headers, media_type="application/json")
 
 
-def error_response(error: TurnpikeError, extra_headers: Mapping[str, str] | None = None) -> Response:
+def error_response(
+    error: TurnpikeError, extra_headers: Mapping[str, str] | None = None, beside: Mapping[str, Any] | None = None
+) -> Response:
+    """`beside` are members of the body that stand next to the error."""
     headers = {**error_headers(error), **(extra_headers or {})}
     if isinstance(error, MethodNotAllowed) and error.allow:
         headers["allow"] = error.allow
-    return json_response({"error": present_error(error)}, error.status, headers)
+    return json_response({"error": present_error(error), **(beside or {})}, error.status, headers)
 
 
 def _translate(error: Exception) -> TurnpikeError:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from turnpike.domain.errors import Availability, TurnpikeError
+from turnpike.domain.availability import Availability
+from turnpike.domain.errors import TurnpikeError
 
 
 def present_error(error: TurnpikeError) -> dict[str, Any]:
@@ -34,7 +35,11 @@ def _present_availability(availability: Availability) -> dict[str, Any]:
         presented["affected_providers"] = list(availability.affected_providers)
     if availability.excluded_by:
         presented["excluded_by"] = list(availability.excluded_by)
+    if availability.fallback_models:
+        presented["fallback_models"] = list(availability.fallback_models)
     if availability.constraint is not None:
         field, detail = availability.constraint
         presented["constraint"] = {"field": field, "detail": detail}
+    if availability.candidates:
+        presented["candidates"] = [candidate._asdict() for candidate in availability.candidates]
     return presented

@@ -1,10 +1,9 @@
 """Models, endpoints and providers, as OpenRouter's clients read them."""
 
-from decimal import Decimal
 from typing import Any
 
 from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
-from turnpike.domain.pricing import Pricing
+from turnpike.domain.pricing import CONDITIONS, PARTS, Pricing, present_price
 
 
 def present_model(model: Model) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def present_model(model: Model) -> dict[str, Any]:
         "supported_voices": None,
         "default_parameters": None,
         "hugging_face_id": None,
-        "knowledge_cutoff": None,
+        "knowledge_cutoff": model.knowledge_cutoff,
         "expiration_date": None,
         "links": {"details": f"/api/v1/models/{model.id}/endpoints"},
     }
@@ -60,28 +59,23 @@ def present_provider(provider: Provider) -> dict[str, Any]:
 
 
 def present_pricing(pricing: Pricing) -> dict[str, Any]:
-    optional = {
-        "input_cache_read": pricing.input_cache_read,
-        "input_cache_write": pricing.input_cache_write,
-        "internal_reasoning": pricing.internal_reasoning,
-    }
-    return {
-        "prompt": _present_price(pricing.prompt),
-        "completion": _present_price(pricing.completion),
-        "request": _present_price(pricing.request),
-        **{part: _present_price(price) for part, price in optional.items() if price is not None},
-    }
+    prices = {part: getattr(pricing, part) for part in PARTS}
+    presented: dict[str, Any] = {part: present_price(price) for part, price in prices.items() if price is not None}
+    if pricing.overrides:
+        presented["overrides"] = [
+            {
+                **{name: getattr(step, name) for name in CONDITIONS if getattr(step, name) is not None},
+                **{part: present_price(price) for part, price in step.parts},
+            }
+            for step in pricing.overrides
+        ]
+    return presented
 
 
 def top_endpoint(model: Model) -> Endpoint:
-    """The one whose figures stand for the model: the cheapest, where most requests go."""
-    return min(model.endpoints, key=lambda endpoint: endpoint.pricing.combined)
-
-
-def _present_price(price: Decimal) -> str:
-    """`0.00000015`, never `1.5E-7`."""
-    text = f"{price:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    """The one whose figures stand for the model: the cheapest of the ordinary ones, where most requests go."""
+    ordinary = [endpoint for endpoint in model.endpoints if endpoint.service_tier is None]
+    return min(ordinary or model.endpoints, key=lambda endpoint: endpoint.pricing.combined)
 
 
 def _present_architecture(model: Model) -> dict[str, Any]:
@@ -115,7 +109,7 @@ def _present_endpoint(model: Model, endpoint: Endpoint, provider: Provider) -> d
         and endpoint.pricing.input_cache_write is None,
         "supports_diarization": False,
         "native_tools": {},
-        "service_tier": None,
+        "service_tier": endpoint.service_tier,
         "status": 0,
         # Nothing is measured yet.
         "latency_last_30m": None,

@@ -44,6 +44,7 @@ def present_generation(generation: Generation) -> dict[str, Any]:
         "is_byok": False,
         "data_region": "global",
         "workspace_id": generation.account_id,
+        "response_cache_source_id": generation.response_cache_source_id,
         **_NOT_COUNTED,
     }
 
@@ -58,7 +59,6 @@ _NOT_COUNTED: dict[str, None] = dict.fromkeys(
         "num_media_prompt",
         "num_search_results",
         "preset_id",
-        "response_cache_source_id",
         "router",
         "web_search_engine",
     )

@@ -41,9 +41,9 @@ def present_current_key(current: CurrentKey) -> dict[str, Any]:
         "budgets": budgets,
         "effective_budget": budgets[0] if budgets else None,
         "free_model_daily_requests": {
-            "limit": current.free_daily_requests,
-            "remaining": current.free_daily_requests,
-            "used": 0,
+            "limit": current.free_requests_limit,
+            "remaining": max(current.free_requests_limit - current.free_requests_used, 0),
+            "used": current.free_requests_used,
         },
         "rate_limit": {
             "requests": -1,

@@ -4,21 +4,25 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, cast, get_args
 
 import orjson
 
 from turnpike.api.chat import handler as chat
 from turnpike.api.edge import Edge
+from turnpike.bootstrap.health import build_health
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.errors import UpstreamError
+from turnpike.domain.health import Health
 from turnpike.domain.service_accounts import parse_service_account
+from turnpike.domain.waits import Waits
 from turnpike.ports import Signer, TokenSource
-from turnpike.providers.registry import check_wire
 from turnpike.providers.transport import PooledTransport, post_form
 from turnpike.providers.upstream import HttpUpstream
 from turnpike.services.admit import Admit
+from turnpike.services.attempts import Watch
 from turnpike.services.complete_chat import CompleteChat
+from turnpike.services.hedge import Hedge, Percentile
 from turnpike.services.report_usage import ReportUsage
 from turnpike.services.settle_usage import SettleUsage
 from turnpike.storage.queue import SqsUsageQueue
@@ -31,19 +35,21 @@ def app() -> Edge:
 
 def build_app(parts: Resources) -> Edge:
     settings = parts.settings
-    catalog = parts.catalog
     upstream = build_upstream(parts)
+    health = build_health(parts)
     return Edge(
         chat.routes(
             parts.guard,
             CompleteChat(
-                catalog=lambda: catalog,
+                catalog=parts.catalog.current,
                 admit=Admit(parts.ledger, settings.hold_ttl_s, settings.allowance_tokens),
                 upstream=upstream,
                 report=_report_usage(parts),
-                on_refusal=_log_refusal,
+                watch=Watch(Waits(settings.longest_wait_s), health, _log_refusal),
                 random=Random(),  # noqa: S311  # Spreads load; nothing is lost if somebody guesses it.
                 now=time.time,
+                health=health,
+                hedge=build_hedge(settings.hedge_after, health),
             ),
             keepalive_s=settings.keepalive_s,
         ),
@@ -51,16 +57,22 @@ def build_app(parts: Resources) -> Edge:
     )
 
 
+def build_hedge(hedge_after: str, health: Health) -> Hedge | None:
+    """Raises ValueError for what is no percentile."""
+    if not hedge_after:
+        return None
+    if hedge_after not in get_args(Percentile):
+        raise ValueError(f"TURNPIKE_HEDGE_AFTER is {hedge_after}; it may be {', '.join(get_args(Percentile))} or empty")
+    return Hedge(health, cast(Percentile, hedge_after))
+
+
 def build_upstream(parts: Resources) -> HttpUpstream:
-    for model in parts.catalog.models:
-        for endpoint in model.endpoints:
-            # The adapters are loaded when they are needed; a mistake in the catalog should show at once.
-            check_wire(parts.catalog.get_provider(endpoint.provider), endpoint.wire)
     transport = PooledTransport()
     tokens = build_tokens(parts, transport)
     return HttpUpstream(
         parts.catalog.providers,
-        {slug: key for slug, key in parts.provider_keys.items() if slug not in tokens},
+        parts.provider_keys,
+        find_provider=parts.catalog.get_provider,
         tokens=tokens,
         signer=build_signer(parts),
         transport=transport,

@@ -16,6 +16,6 @@ def build_app(parts: Resources) -> Edge:
         keys.routes(
             parts.guard,
             ManageKeys(parts.api_keys, parts.ledger),
-            ReadCurrentKey(parts.api_keys, parts.ledger),
+            ReadCurrentKey(parts.api_keys, parts.ledger, parts.free_quota),
         )
     )

@@ -1,40 +1,83 @@
-"""Composes the metering function: settles usage events from the queue."""
+"""Composes the metering function: settles usage events from the queue, and counts what their attempts met."""
 
 import time
-from collections.abc import Callable
+from collections import Counter
 
 import orjson
 
-from turnpike.bootstrap.resources import resources
+from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.generation import Generation
 from turnpike.domain.ledger import Resolution
 from turnpike.domain.money import NanoUsd, present_usd
+from turnpike.ports import Ledger
+from turnpike.services.record_health import RecordHealth
+from turnpike.services.roll_up_health import RollUpHealth
 from turnpike.services.settle_usage import SettleUsage, parse_usage_event
-from turnpike.telemetry import ABSORBED_USD, CHARGED_USD, SETTLED_GENERATIONS, MetricUnit, logger, metrics
+from turnpike.telemetry import (
+    ABSORBED_USD,
+    ATTEMPTS,
+    CHARGED_USD,
+    FAILED_ATTEMPTS,
+    HEALTH_FAILURES,
+    RATE_LIMITED_ATTEMPTS,
+    SETTLED_GENERATIONS,
+    MetricUnit,
+    log_failure,
+    logger,
+    metrics,
+)
 
 
-def settle_message() -> Callable[[str], None]:
-    """Settles one message's body. Raises for what cannot be settled, so that it is redelivered, then parked."""
-    settle = SettleUsage(resources().ledger)
+class Metering:
+    """One batch of messages at a time: call it with each message's body, and then `finish` once."""
 
-    def on_message(body: str) -> None:
+    def __init__(self, ledger: Ledger, record: RecordHealth | None, roll_up: RollUpHealth | None) -> None:
+        """`record` and `roll_up` are None where there is no table for statistics."""
+        self._settle = SettleUsage(ledger)
+        self._record = record
+        self._roll_up = roll_up
+
+    def __call__(self, body: str) -> None:
+        """Raises for what cannot be settled, so that it is redelivered, then parked."""
         generation, answered = parse_usage_event(orjson.loads(body))
-        resolution = settle(generation, answered, int(time.time()))
+        now_s = time.time()
+        resolution = self._settle(generation, answered, int(now_s))
         if resolution is None:
             logger.info("settled before", extra={"generation": generation.id})
-        else:
-            _note(generation, resolution)
+            return
+        _note(generation, resolution)
+        if self._record:
+            # Only now, so that a message that is delivered again counts nothing again.
+            self._record.note(generation, now_s)
 
-    return on_message
+    def finish(self) -> None:
+        """Write what the batch told of endpoints. Never raises: what was settled must not be delivered again."""
+        if self._record is None or self._roll_up is None:
+            return
+        try:
+            if self._record.write():
+                self._roll_up(time.time())
+        except Exception as error:  # Whatever it is, a missing grant included: routing goes on without.
+            log_failure("endpoint health not written", error)
+            metrics.add_metric(HEALTH_FAILURES, MetricUnit.Count, 1)
+
+
+def settle_message() -> Metering:
+    return build_metering(resources())
+
+
+def build_metering(parts: Resources) -> Metering:
+    if not parts.settings.health_table:
+        return Metering(parts.ledger, None, None)
+    record = RecordHealth(parts.health_counts)
+    return Metering(parts.ledger, record, RollUpHealth(parts.health_counts, parts.health_snapshots))
 
 
 def _note(generation: Generation, resolution: Resolution) -> None:
     """The one log line of a request: everything an operator asks about it, and nothing that was said in it."""
     absorbed = max(0, generation.upstream_cost - resolution.charged)
-    metrics.add_metric(SETTLED_GENERATIONS, MetricUnit.Count, 1)
-    metrics.add_metric(CHARGED_USD, MetricUnit.NoUnit, present_usd(resolution.charged))
-    if absorbed:
-        metrics.add_metric(ABSORBED_USD, MetricUnit.NoUnit, present_usd(NanoUsd(absorbed)))
+    absorbed += sum(attempt.absorbed_cost for attempt in generation.attempts)
+    _count(generation, resolution, absorbed)
     usage = generation.usage
     logger.info(
         "settled",
@@ -54,3 +97,19 @@ def _note(generation: Generation, resolution: Resolution) -> None:
             "generation_time_ms": generation.generation_time_ms,
         },
     )
+
+
+def _count(generation: Generation, resolution: Resolution, absorbed: int) -> None:
+    metrics.add_metric(SETTLED_GENERATIONS, MetricUnit.Count, 1)
+    metrics.add_metric(CHARGED_USD, MetricUnit.NoUnit, present_usd(resolution.charged))
+    if absorbed:
+        metrics.add_metric(ABSORBED_USD, MetricUnit.NoUnit, present_usd(NanoUsd(absorbed)))
+    outcomes = Counter(attempt.outcome for attempt in generation.attempts)
+    counted = {
+        ATTEMPTS: outcomes.total(),
+        FAILED_ATTEMPTS: outcomes["failed"],
+        RATE_LIMITED_ATTEMPTS: outcomes["rate_limited"],
+    }
+    for name, number in counted.items():
+        if number:
+            metrics.add_metric(name, MetricUnit.Count, number)

@@ -1,6 +1,7 @@
 """What several functions are made of: AWS clients, repositories and shared use cases, each built once."""
 
 import os
+import time
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,18 +12,28 @@ from botocore.config import Config
 
 from turnpike.api.auth import Guard
 from turnpike.domain.catalog import Catalog
+from turnpike.domain.catalog_tables import CatalogFileError
+from turnpike.providers.registry import WIRES
 from turnpike.services.authenticate import Authenticate
+from turnpike.services.live_catalog import LiveCatalog
+from turnpike.services.load_catalog import CatalogParts, LoadCatalog
 from turnpike.settings import Settings
 from turnpike.storage.api_keys import DynamoApiKeys
-from turnpike.storage.catalog_files import PACKAGED, load_catalog, provider_keys
+from turnpike.storage.catalog_artefact import PACKAGED, ArtefactCatalog, parse_artefact, read_artefact
+from turnpike.storage.catalog_providers import ProviderKeys
 from turnpike.storage.generations import DynamoGenerations
 from turnpike.storage.ledger import DynamoLedger
-from turnpike.telemetry import logger
+from turnpike.telemetry import CATALOG_REFRESH_FAILED, MetricUnit, count, log_failure, logger
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
+
+    from turnpike.storage.catalog_store import DynamoCatalogStore
+    from turnpike.storage.free_quota import DynamoFreeQuota
+    from turnpike.storage.health import DynamoHealthCounts
+    from turnpike.storage.health_snapshots import DynamoHealthSnapshots
 
 _AWS_CONFIG = Config(
     connect_timeout=2,
@@ -44,6 +55,7 @@ class Resources:
         self.settings = Settings.from_environ(environ)
         # botocore alone: boto3 adds 50 ms of start-up for a resource layer that nothing here uses.
         self._session = botocore.session.get_session()
+        self._said: set[str] = set()
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
@@ -62,18 +74,66 @@ class Resources:
         return DynamoGenerations(self.dynamodb, self.settings.ledger_table)
 
     @cached_property
+    def free_quota(self) -> "DynamoFreeQuota":
+        # Loaded by what uses it: most requests ask no free model.
+        from turnpike.storage.free_quota import DynamoFreeQuota
+
+        return DynamoFreeQuota(self.dynamodb, self.settings.ledger_table)
+
+    @cached_property
+    def health_counts(self) -> "DynamoHealthCounts":
+        from turnpike.storage.health import DynamoHealthCounts
+
+        return DynamoHealthCounts(self.dynamodb, self.settings.health_table)
+
+    @cached_property
+    def health_snapshots(self) -> "DynamoHealthSnapshots":
+        from turnpike.storage.health_snapshots import DynamoHealthSnapshots
+
+        return DynamoHealthSnapshots(self.dynamodb, self.settings.health_table)
+
+    @cached_property
     def api_keys(self) -> DynamoApiKeys:
         return DynamoApiKeys(self.dynamodb, self.settings.keys_table)
 
     @cached_property
     def catalog(self) -> Catalog:
-        overrides = [Path(path) for path in self.settings.catalog_overrides.split(os.pathsep) if path]
-        paths = [PACKAGED, *overrides]
-        return load_catalog(paths, self.environ, on_unserved=logger.warning)
+        """What the deployment brought, and from the first call of `current` on what has been stored since.
+
+        Raises CatalogFileError, also for a file of the deployment that speaks of something that is not there.
+        """
+        catalog, _ = self.catalog_parts.assemble(self.catalog_parts.packaged, is_strict=True)
+        if not self.settings.catalog_table:
+            return catalog
+        load = LoadCatalog(self.catalog_parts, self.catalog_store, parse_artefact, _note_trouble)
+        return LiveCatalog(catalog, load, now=time.time, on_change=_note_change, on_failure=_note_failure)
+
+    @cached_property
+    def catalog_parts(self) -> CatalogParts:
+        return CatalogParts(
+            packaged=read_artefact(Path(self.settings.catalog_artefact or PACKAGED)),
+            files=[(path, _read(path)) for path in self.settings.catalog_overrides.split(os.pathsep) if path],
+            wires=WIRES,
+            build=lambda artefact, rows: ArtefactCatalog(
+                artefact, self.environ, rows=rows, on_unserved=self._note_unserved
+            ),
+        )
+
+    @cached_property
+    def catalog_store(self) -> "DynamoCatalogStore":
+        from turnpike.storage.catalog_store import DynamoCatalogStore
+
+        return DynamoCatalogStore(self.dynamodb, self.settings.catalog_table)
 
     @cached_property
     def provider_keys(self) -> Mapping[str, str]:
-        return provider_keys(self.environ, self.catalog.providers)
+        return ProviderKeys(self.environ)
+
+    def _note_unserved(self, message: str) -> None:
+        """Once, however often the catalog is put together."""
+        if message not in self._said:
+            self._said.add(message)
+            logger.warning(message)
 
     def aws_credentials(self) -> "Credentials | None":
         """The function's role on Lambda, the environment's or the profile's elsewhere; they renew themselves."""
@@ -82,6 +142,28 @@ class Resources:
     @cached_property
     def guard(self) -> Guard:
         return Guard(Authenticate(self.api_keys, ttl_s=self.settings.principal_ttl_s))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise CatalogFileError(f"{path}: cannot be read: {reason}") from error
+
+
+def _note_change(catalog: Catalog) -> None:
+    logger.info("the catalog has changed", extra={"version": catalog.version})
+
+
+def _note_trouble(message: str) -> None:
+    logger.error("a part of the stored catalog cannot be used", extra={"reason": message})
+    count(CATALOG_REFRESH_FAILED, 1, MetricUnit.Count)
+
+
+def _note_failure(error: Exception) -> None:
+    log_failure("the stored catalog could not be looked at", error)
+    count(CATALOG_REFRESH_FAILED, 1, MetricUnit.Count)
 
 
 @lru_cache(maxsize=1)

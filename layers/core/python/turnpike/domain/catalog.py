@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, Self
 
 from turnpike.domain.errors import ModelNotFound
 from turnpike.domain.pricing import Pricing
@@ -15,9 +15,20 @@ class Timeouts:
     connect_s: float = 3.0
     first_token_s: float = 30.0
     gap_s: float = 60.0
+    whole_s: float = 600.0
+    """Of an answer in one piece, which shows nothing until it is finished: neither of the two before fits it."""
 
 
 CredentialKind = Literal["api-key", "aws-role", "google-service-account"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataPolicy:
+    """What a provider says of the prompts that its API gets by default, and where; None where nobody knows."""
+
+    training: bool | None = None
+    retention_days: int | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,7 @@ class Provider:
     headquarters: str | None = None
     credential: CredentialKind = "api-key"
     """What else than an API key opens it: AWS credentials of our own, or a service account's JSON in its place."""
+    policy: DataPolicy = DataPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +67,26 @@ class Endpoint:
     timeouts: Timeouts = Timeouts()
     wire: str | None = None
     """The wire format of this endpoint, where its provider speaks several."""
+    variant: str | None = None
+    """Which of a provider's several ways to serve the model it is, such as `turbo`."""
+    service_tier: str | None = None
+    """The tier in which it is asked to serve, such as `flex`, where that is not the ordinary one."""
+    tiers: tuple[tuple[str, Pricing], ...] = ()
+    """Prices by service tier, `default` among them: a provider may serve in another one than it was asked to."""
+    region: str | None = None
+    """Where the provider answers from, as far as the model's name says it."""
+    input_modalities: tuple[str, ...] | None = None
+    """None where it takes all that its model takes."""
 
     @property
     def tag(self) -> str:
-        """Names the endpoint among those of its model: the provider, and the quantization where known."""
-        return self.provider if self.quantization == "unknown" else f"{self.provider}/{self.quantization}"
+        """Names the endpoint among those of its model: the provider, and what sets it apart from its others."""
+        quantization = None if self.quantization == "unknown" else self.quantization
+        return "/".join(filter(None, (self.provider, self.variant, quantization, self.service_tier)))
+
+    def pricing_in(self, service_tier: str | None) -> Pricing:
+        """What an answer costs that came in this tier, by the provider's own word for it."""
+        return next((pricing for tier, pricing in self.tiers if tier == service_tier), self.pricing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +103,51 @@ class Model:
     tokenizer: str
     supported_parameters: tuple[str, ...]
     endpoints: tuple[Endpoint, ...]
+    knowledge_cutoff: str | None = None
+    """YYYY-MM-DD."""
 
 
-class Catalog:
+class Catalog(Protocol):
     """Every model that can be asked for, with the endpoints that can be called."""
 
-    def __init__(self, models: Iterable[Model], providers: Iterable[Provider]) -> None:
+    @property
+    def version(self) -> str:
+        """Another one whenever anything in it is another."""
+
+    @property
+    def models(self) -> Iterable[Model]: ...
+
+    @property
+    def providers(self) -> Iterable[Provider]: ...
+
+    def get_model(self, slug: str) -> Model:
+        """By its own slug, or by another name that it has. Raises ModelNotFound."""
+
+    def get_provider(self, slug: str) -> Provider:
+        """Raises KeyError."""
+
+    def resolve(self, slug: str) -> str:
+        """The slug that an alias stands for, or that a model has been renamed to; any other as it is."""
+
+    def current(self) -> "Catalog":
+        """The catalog as it stands now, for one that changes while it is served: what a request is to go by."""
+
+
+class FixedCatalog:
+    """One that is there whole, and stays as it is."""
+
+    def __init__(
+        self,
+        models: Iterable[Model],
+        providers: Iterable[Provider],
+        aliases: Mapping[str, str] | None = None,
+        *,
+        version: str = "",
+    ) -> None:
         self._models: Mapping[str, Model] = {model.id: model for model in models}
         self._providers: Mapping[str, Provider] = {provider.slug: provider for provider in providers}
+        self._aliases = aliases or {}
+        self.version = version
 
     @property
     def models(self) -> Iterable[Model]:
@@ -94,11 +158,16 @@ class Catalog:
         return self._providers.values()
 
     def get_model(self, slug: str) -> Model:
-        """Raises ModelNotFound."""
-        model = self._models.get(slug)
+        model = self._models.get(self.resolve(slug))
         if model is None:
             raise ModelNotFound(slug)
         return model
 
     def get_provider(self, slug: str) -> Provider:
         return self._providers[slug]
+
+    def resolve(self, slug: str) -> str:
+        return self._aliases.get(slug, slug)
+
+    def current(self) -> Self:
+        return self

@@ -16,11 +16,16 @@ Message = Mapping[str, Any]
 FinishReason = Literal["tool_calls", "stop", "length", "content_filter", "error"]
 
 
+SortBy = Literal["price", "throughput", "latency", "exacto"]
+CostTier = Literal["low", "medium", "high", "xhigh", "max"]
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderPreferences:
-    """The client's `provider` object; slugs are lower case, prices Decimal-ready strings in USD per million."""
+    """The client's `provider` object; names are lower case, prices Decimal-ready strings in USD per million."""
 
     order: tuple[str, ...] = ()
+    """Of providers' slugs, names or endpoints' tags, as are `only` and `ignore`."""
     only: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     allow_fallbacks: bool = True
@@ -28,8 +33,40 @@ class ProviderPreferences:
     data_collection: Literal["allow", "deny"] = "allow"
     zdr: bool = False
     quantizations: tuple[str, ...] = ()
-    sort: Literal["price"] | None = None
+    sort: SortBy | None = None
+    partition: Literal["model", "none"] = "model"
+    """Whether endpoints are sorted within their model, or those of all models together."""
+    preferred_min_throughput: Mapping[str, float] = field(default_factory=dict)
+    """Tokens a second by percentile: `p50`, `p75`, `p90`, `p99`."""
+    preferred_max_latency: Mapping[str, float] = field(default_factory=dict)
+    """Seconds to the first content, by percentile."""
     max_price: Mapping[str, str] = field(default_factory=dict)
+    """By part: `prompt`, `completion`, `audio`; and `image` and `request`, which are in USD for each of them."""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What goes as it is into the body that this provider is sent, by slug or name."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutoRouting:
+    """The settings of the plugin `auto-router`: what `openrouter/auto` may choose from."""
+
+    allowed_models: tuple[str, ...] = ()
+    """Slugs in which `*` stands for anything; empty allows all."""
+    excluded_models: tuple[str, ...] = ()
+    cost_tier: CostTier | None = None
+    cost_quality_tradeoff: int | None = None
+    """0 to 10, the higher the cheaper: the older form of `cost_tier`, which goes before it."""
+    pin_model: bool = False
+    """Whether the model of the last assistant message, as its member `model` says, answers the next turn too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseCaching:
+    """What the headers say of the response cache: whether to use it, for how long, and whether to start anew."""
+
+    enabled: bool = True
+    ttl_s: int = 300
+    clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +82,20 @@ class ChatRequest:
     provider: ProviderPreferences = ProviderPreferences()
     user: str | None = None
     session_id: str | None = None
+    auto_router: AutoRouting = AutoRouting()
+    context_compression: bool | None = None
+    """Whether a prompt that is too long is shortened; None leaves it to the endpoint's context length."""
+    response_healing: bool = False
+    caching: ResponseCaching | None = None
+    """None where the client said nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens as the provider's tokenizer counts them.
 
-    `prompt_tokens` includes `cached_tokens` and `cache_write_tokens`;
-    `completion_tokens` includes `reasoning_tokens`.
+    `prompt_tokens` includes `cached_tokens`, `cache_write_tokens` and `prompt_audio_tokens`;
+    `completion_tokens` includes `reasoning_tokens`, and those of sound and images.
     """
 
     prompt_tokens: int = 0
@@ -64,6 +107,10 @@ class Usage:
     completion_audio_tokens: int = 0
     estimated: bool = False
     """True when the provider reported nothing and these were counted from the text."""
+    cache_write_1h_tokens: int = 0
+    """Of `cache_write_tokens`, those that are kept for an hour."""
+    completion_image_tokens: int = 0
+    web_search_requests: int = 0
 
 
 @dataclass(slots=True)

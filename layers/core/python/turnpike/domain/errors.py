@@ -9,7 +9,8 @@
         PermissionDenied          403 permission_denied
           KeyLimitExceeded        403 permission_denied
         NotFound                  404 not_found
-          NoEndpoints             404 not_found               availability no_endpoints | constraint_filtered
+          NoEndpoints             404 not_found               availability no_endpoints | constraint_filtered | …
+                                  403 permission_denied       availability region_restricted
         MethodNotAllowed          405 invalid_request
         Conflict                  409 precondition_failed
         PayloadTooLarge           413 payload_too_large
@@ -27,9 +28,9 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from turnpike.domain.availability import Availability
 from turnpike.domain.money import NanoUsd
 
 ErrorType = Literal[
@@ -49,20 +50,6 @@ ErrorType = Literal[
     "timeout",
     "unprocessable",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Why nothing can serve a request, and what would: `error.availability` on the wire."""
-
-    code: str
-    requested_models: Sequence[str]
-    retryable: bool = False
-    retry_after_s: int | None = None
-    affected_providers: Sequence[str] = ()
-    excluded_by: Sequence[str] = ()
-    constraint: tuple[str, str] | None = None
-    """(field, what to change)."""
 
 
 class TurnpikeError(Exception):
@@ -142,6 +129,9 @@ class NoEndpoints(NotFound):
     def __init__(self, message: str, availability: Availability) -> None:
         super().__init__(message)
         self.availability = availability
+        if availability.code == "region_restricted":
+            self.status = 403
+            self.error_type = "permission_denied"
 
 
 class MethodNotAllowed(RequestError):
@@ -212,7 +202,7 @@ class ServiceError(TurnpikeError):
 
 
 class AttemptsFailed(ServiceError):
-    """Every endpoint of the route was tried; presents the last attempt's error."""
+    """Every endpoint of the route was tried, or asked not to be; presents the last one's error."""
 
     def __init__(
         self,
@@ -221,12 +211,16 @@ class AttemptsFailed(ServiceError):
         models: Sequence[str],
         failed: Sequence[tuple[str, int | None]],
         provider_name: str,
+        retry_after_s: int | None = None,
     ) -> None:
-        """`failed`: (provider's slug, upstream status) of every attempt, in order; the name is of the last one."""
+        """`failed`: (provider's slug, upstream status) of every attempt, in order; the name is of the last one.
+
+        `retry_after_s` is when the first of them may be asked again, as far as they said.
+        """
         super().__init__(last.message)
         self.status = last.status
         self.error_type = last.error_type
-        self.retry_after_s = last.retry_after_s
+        self.retry_after_s = retry_after_s
         self.last = last
         self.failed = failed
         self.provider_name = provider_name

@@ -21,16 +21,16 @@ def estimate_tokens(text: str) -> int:
 
 
 def estimate_prompt_tokens(request: ChatRequest) -> int:
-    tokens = sum(_TOKENS_PER_MESSAGE + _estimate_message(message) for message in request.messages)
+    tokens = sum(map(estimate_message, request.messages))
     for name in ("tools", "response_format"):
         if name in request.parameters:
             tokens += estimate_tokens(str(request.parameters[name]))
     return tokens
 
 
-def _estimate_message(message: Mapping[str, Any]) -> int:
+def estimate_message(message: Mapping[str, Any]) -> int:
     content = message.get("content")
-    tokens = 0
+    tokens = _TOKENS_PER_MESSAGE
     if isinstance(content, str):
         tokens += estimate_tokens(content)
     elif isinstance(content, list):

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from turnpike.domain.chat import Usage
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
 from turnpike.domain.money import ZERO, NanoUsd
+
+Outcome = Literal["ok", "rate_limited", "client", "failed", "cancelled"]
+"""What an attempt says of its endpoint: `client` failed by the request's own fault, `cancelled` was ended by us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,17 @@ class Attempt:
     status: int | None
     latency_ms: int
     error_type: str | None = None
+    tag: str = ""
+    """The endpoint's, among those of its model."""
+    first_content_ms: int | None = None
+    """From the attempt's start; only of streams, which alone show it."""
+    output_tokens_per_s: float | None = None
+    """After the first content."""
+    outcome: Outcome = "ok"
+    ended_at_s: int | None = None
+    """Epoch seconds; None in what was recorded before this was told."""
+    absorbed_cost: NanoUsd = ZERO
+    """What it cost us though another attempt answered; part of no generation's `upstream_cost`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +69,5 @@ class Generation:
     http_referer: str | None = None
     app_title: str | None = None
     user_agent: str | None = None
+    response_cache_source_id: GenerationId | None = None
+    """The generation whose answer this one repeats, from the response cache and at no cost."""

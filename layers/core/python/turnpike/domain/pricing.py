@@ -1,18 +1,73 @@
-"""Prices per token, and what a generation costs at them."""
+"""Prices per token, what changes them, and what a generation costs at them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 from turnpike.domain.chat import Usage
 from turnpike.domain.money import ZERO, NanoUsd, round_up
 
+PARTS = (
+    "prompt",
+    "completion",
+    "request",
+    "image",
+    "image_token",
+    "image_output",
+    "audio",
+    "audio_output",
+    "input_audio_cache",
+    "input_cache_read",
+    "input_cache_write",
+    "input_cache_write_1h",
+    "internal_reasoning",
+    "web_search",
+)
+"""Everything that may have a price, in the order in which prices are written, by OpenRouter's names."""
+
+PER_CALL = frozenset({"request", "image", "web_search"})
+"""The parts whose price is for each of them, and not for a token."""
+
+CONDITIONS = ("min_prompt_tokens", "utc_start", "utc_end")
+
+MOST_PER_TOKEN = Decimal("0.01")
+"""Ten thousand dollars a million tokens; the dearest model ever sold cost a sixteenth of it."""
+MOST_PER_CALL = Decimal(10)
+
 _NOTHING = Decimal(0)
+_MINUTES_A_DAY = 1440
+
+
+@dataclass(frozen=True, slots=True)
+class PriceOverride:
+    """Other prices while its conditions hold, as OpenRouter lists them.
+
+    https://openrouter.ai/docs/api-reference/list-available-models
+    """
+
+    parts: tuple[tuple[str, Decimal], ...]
+    min_prompt_tokens: int | None = None
+    """For prompts of more tokens than this, and then for all of their tokens."""
+    utc_start: int | None = None
+    """HHMM as a number. With `utc_end` before it, the hours in between go over midnight."""
+    utc_end: int | None = None
+
+    def holds(self, prompt_tokens: int, at_s: float | None) -> bool:
+        """Without a time, hours never come."""
+        if self.min_prompt_tokens is not None and prompt_tokens <= self.min_prompt_tokens:
+            return False
+        if self.utc_start is None and self.utc_end is None:
+            return True
+        if at_s is None:
+            return False
+        start, end, now = _minutes(self.utc_start or 0), _minutes(self.utc_end or 0), int(at_s) // 60 % _MINUTES_A_DAY
+        return start <= now < end if start < end else now >= start or now < end
 
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """USD per token (`request`: per request). None means that the part has no price of its own."""
+    """USD per token (`request`, `image`, `web_search`: each). None means that the part has no price of its own."""
 
     prompt: Decimal = _NOTHING
     completion: Decimal = _NOTHING
@@ -20,6 +75,16 @@ class Pricing:
     input_cache_read: Decimal | None = None
     input_cache_write: Decimal | None = None
     internal_reasoning: Decimal | None = None
+    input_cache_write_1h: Decimal | None = None
+    audio: Decimal | None = None
+    audio_output: Decimal | None = None
+    input_audio_cache: Decimal | None = None
+    image: Decimal | None = None
+    image_token: Decimal | None = None
+    image_output: Decimal | None = None
+    web_search: Decimal | None = None
+    overrides: tuple[PriceOverride, ...] = ()
+    """Of two that change the same part, the later one wins."""
 
     @property
     def is_free(self) -> bool:
@@ -29,6 +94,28 @@ class Pricing:
     def combined(self) -> Decimal:
         """One figure to compare endpoints by: the two prices that make up nearly every bill."""
         return self.prompt + self.completion
+
+    @property
+    def output(self) -> Decimal:
+        """What a token of text may cost at most, of the answer or of the reasoning before it."""
+        return max(self.completion, self.internal_reasoning or _NOTHING)
+
+    def at(self, prompt_tokens: int, at_s: float | None) -> "Pricing":
+        """The prices for a prompt of this length at this time, with nothing left that could change them."""
+        if not self.overrides:
+            return self
+        changes: dict[str, Any] = {}
+        for override in self.overrides:
+            if override.holds(prompt_tokens, at_s):
+                changes.update(override.parts)
+        return replace(self, **changes, overrides=())
+
+    def reachable(self, prompt_tokens: int, at_s: float | None) -> "Iterator[Pricing]":
+        """The prices that a prompt of up to this length may meet: estimates err on the high side."""
+        yield self.at(0, at_s)
+        steps = {override.min_prompt_tokens for override in self.overrides}
+        for step in sorted(step for step in steps if step is not None and step < prompt_tokens):
+            yield self.at(step + 1, at_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +127,107 @@ class Cost:
     completion: NanoUsd = ZERO
 
 
-def parse_pricing(prices: Mapping[str, str]) -> Pricing:
-    """`{"prompt": "0.00000015", …}` as OpenRouter prints it. Raises ValueError, TypeError or ArithmeticError."""
-    pricing = Pricing(**{part: Decimal(price) for part, price in prices.items()})
-    for part, price in prices.items():
-        if not Decimal(price).is_finite() or Decimal(price) < 0:
-            raise ValueError(f"the price {part} = {price!r} is not a number of USD per token")
-    return pricing
+def parse_pricing(prices: Mapping[str, Any]) -> Pricing:
+    """`{"prompt": "0.00000015", …, "overrides": [{"min_prompt_tokens": 200000, "prompt": "0.0000003"}]}` as OpenRouter
+    prints it. Raises ValueError, TypeError or ArithmeticError.
+    """
+    parts = {part: _parse_price(part, price) for part, price in prices.items() if part != "overrides"}
+    return Pricing(**parts, overrides=_parse_overrides(prices.get("overrides", ())))
 
 
-def price(usage: Usage, pricing: Pricing) -> Cost:
-    """The cost of `usage`: cached and reasoning tokens at their own price where one is given."""
-    read = pricing.input_cache_read
-    write = pricing.input_cache_write
-    reasoning = pricing.internal_reasoning
-    # Never below zero: a provider that counts more cached than prompt tokens is wrong about one of them.
-    prompt = (
-        pricing.prompt * max(0, usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens)
-        + (pricing.prompt if read is None else read) * usage.cached_tokens
-        + (pricing.prompt if write is None else write) * usage.cache_write_tokens
-    )
-    completion = (
-        pricing.completion * max(0, usage.completion_tokens - usage.reasoning_tokens)
-        + (pricing.completion if reasoning is None else reasoning) * usage.reasoning_tokens
-    )
-    return Cost(round_up(prompt + completion + pricing.request), round_up(prompt), round_up(completion))
+def price(usage: Usage, pricing: Pricing, at_s: float | None = None) -> Cost:
+    """The cost of `usage` at a time in epoch seconds: what has a price of its own at it, the rest at that of text.
+
+    Without a time, the prices of certain hours are left out of account.
+    """
+    rates = pricing.at(usage.prompt_tokens, at_s) if pricing.overrides else pricing
+    prompt, completion = _prompt_cost(usage, rates), _completion_cost(usage, rates)
+    total = prompt + completion + rates.request
+    if usage.web_search_requests and rates.web_search is not None:
+        total += rates.web_search * usage.web_search_requests
+    return Cost(round_up(total), round_up(prompt), round_up(completion))
 
 
 def tokens_for(amount: NanoUsd, price_per_token: Decimal) -> int:
     """How many whole tokens `amount` pays for; only asked of prices above zero."""
     return int(Decimal(amount) / (price_per_token * 1_000_000_000))
+
+
+def scaled(pricing: Pricing, parts: Mapping[str, str]) -> Pricing:
+    """The prices with some parts replaced, as a service tier does; what changes a price changes it in proportion.
+
+    A list says what long prompts cost ordinarily, and what a tier costs ordinarily, but never both at once.
+    """
+    prices = {part: _parse_price(part, price) for part, price in parts.items()}
+    overrides = tuple(
+        replace(step, parts=tuple((part, _in_proportion(pricing, part, price, prices)) for part, price in step.parts))
+        for step in pricing.overrides
+    )
+    changed: dict[str, Any] = {**prices, "overrides": overrides}
+    return replace(pricing, **changed)
+
+
+def present_price(price: Decimal) -> str:
+    """`0.00000015`, never `1.5E-7`."""
+    text = f"{price:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _prompt_cost(usage: Usage, rates: Pricing) -> Decimal:
+    read, write = usage.cached_tokens, usage.cache_write_tokens
+    # Never below zero: a provider that counts more cached than prompt tokens is wrong about one of them.
+    plain = max(0, usage.prompt_tokens - read - write)
+    cost = _NOTHING
+    if usage.prompt_audio_tokens and rates.audio is not None:
+        audio = min(usage.prompt_audio_tokens, plain)
+        plain -= audio
+        cost += rates.audio * audio
+    if read:
+        cost += (rates.prompt if rates.input_cache_read is None else rates.input_cache_read) * read
+    if write:
+        short_price = rates.prompt if rates.input_cache_write is None else rates.input_cache_write
+        long = min(usage.cache_write_1h_tokens, write) if rates.input_cache_write_1h is not None else 0
+        cost += short_price * (write - long) + (rates.input_cache_write_1h or _NOTHING) * long
+    return cost + rates.prompt * plain
+
+
+def _completion_cost(usage: Usage, rates: Pricing) -> Decimal:
+    plain = usage.completion_tokens
+    cost = _NOTHING
+    for tokens, its_price in (
+        (usage.reasoning_tokens, rates.internal_reasoning),
+        (usage.completion_audio_tokens, rates.audio_output),
+        (usage.completion_image_tokens, rates.image_output),
+    ):
+        if tokens and its_price is not None:
+            cost += its_price * tokens
+            plain -= tokens
+    return cost + rates.completion * max(0, plain)
+
+
+def _parse_price(part: str, text: Any) -> Decimal:
+    if part not in PARTS:
+        raise ValueError(f"{part} is no part of a price")
+    found = Decimal(text)
+    if not found.is_finite() or found < 0:
+        raise ValueError(f"the price {part} = {text!r} is not a number of USD per token")
+    return found
+
+
+def _parse_overrides(rows: Sequence[Mapping[str, Any]]) -> tuple[PriceOverride, ...]:
+    return tuple(
+        PriceOverride(
+            parts=tuple((part, _parse_price(part, text)) for part, text in row.items() if part not in CONDITIONS),
+            **{condition: int(row[condition]) for condition in CONDITIONS if condition in row},
+        )
+        for row in rows
+    )
+
+
+def _in_proportion(pricing: Pricing, part: str, step: Decimal, prices: Mapping[str, Decimal]) -> Decimal:
+    before: Decimal | None = getattr(pricing, part)
+    return step * prices[part] / before if part in prices and before else step
+
+
+def _minutes(hhmm: int) -> int:
+    return hhmm // 100 * 60 + hhmm % 100

@@ -13,16 +13,16 @@ import orjson
 from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta
 from turnpike.domain.errors import InvalidRequest, UpstreamError
+from turnpike.domain.routing import options_for
 from turnpike.ports import ProviderAdapter, Signer, StreamDecoder, TokenSource, UpstreamRequest
 from turnpike.providers.failures import failure, unreachable, unreadable
 from turnpike.providers.fetch import Fetcher
+from turnpike.providers.options import with_options
 from turnpike.providers.readahead import ReadAhead
 from turnpike.providers.registry import adapter_for
 from turnpike.providers.remote_media import has_parts, with_fetched_media
 from turnpike.providers.transport import BROKEN, HEADERS, LATE, PooledTransport, chunks_of, read_body
 
-_WHOLE_ANSWER_S = 600.0
-"""An answer in one piece shows nothing until it is finished, so neither of an endpoint's later deadlines fits."""
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 256 * 1024
 _SHORTEST_SECRET = 12
@@ -48,6 +48,7 @@ class HttpUpstream:
         providers: Iterable[Provider],
         api_keys: Mapping[str, str],
         *,
+        find_provider: Callable[[str], Provider] | None = None,
         tokens: Mapping[str, TokenSource] | None = None,
         signer: Signer | None = None,
         fetcher: Fetcher | None = None,
@@ -56,11 +57,13 @@ class HttpUpstream:
     ) -> None:
         """`api_keys` and `tokens` are by provider slug; a provider's token goes before its key.
 
+        `find_provider` gives a provider as it is now, where the catalog may change, and raises KeyError.
+
         `adapters` gives a provider's adapter, for a wire format other than its own where an endpoint names one.
         """
-        self._providers = {provider.slug: provider for provider in providers}
+        self._find_provider = find_provider or {provider.slug: provider for provider in providers}.__getitem__
         self._build_adapter = adapters
-        self._adapters: dict[tuple[str, str | None], ProviderAdapter] = {}
+        self._adapters: dict[tuple[str, str], ProviderAdapter] = {}
         self._api_keys = api_keys
         self._tokens = tokens or {}
         self._signer = signer
@@ -72,9 +75,11 @@ class HttpUpstream:
         await self._fetcher.aclose()
 
     async def complete(self, request: ChatRequest, endpoint: Endpoint) -> Completion:
+        began = time.monotonic()
         call = await self._prepare(request, endpoint)
         try:
-            async with asyncio.timeout(_WHOLE_ANSWER_S), self._send(call.sent) as response:
+            within_s = endpoint.timeouts.whole_s - (time.monotonic() - began)
+            async with asyncio.timeout(within_s), self._send(call.sent) as response:
                 if response.status_code != 200:
                     raise await _refusal(call.adapter, response)
                 body = await read_body(response, _MAX_ANSWER_BYTES)
@@ -132,8 +137,11 @@ class HttpUpstream:
         source = self._tokens.get(endpoint.provider)
         key = self._api_keys.get(endpoint.provider, "") if source is None else await source.token()
         built = adapter.build_request(request, endpoint, key)
+        content = built.body
+        if request.provider.options:
+            content = with_options(content, options_for(request.provider, self._find_provider(endpoint.provider)))
         try:
-            url, body = httpx2.URL(built.url), orjson.dumps(built.body)
+            url, body = httpx2.URL(built.url), orjson.dumps(content)
         except httpx2.InvalidURL:
             fault: Exception = unreachable(endpoint.provider, "The provider's address is not valid")
         except TypeError:
@@ -146,10 +154,11 @@ class HttpUpstream:
         raise fault
 
     def _adapter(self, endpoint: Endpoint) -> ProviderAdapter:
-        known = (endpoint.provider, endpoint.wire)
+        provider = self._find_provider(endpoint.provider)
+        known = (endpoint.provider, endpoint.wire or provider.wire)
         adapter = self._adapters.get(known)
         if adapter is None:
-            adapter = self._build_adapter(self._providers[endpoint.provider], endpoint.wire)
+            adapter = self._build_adapter(provider, endpoint.wire)
             self._adapters[known] = adapter
         return adapter
 

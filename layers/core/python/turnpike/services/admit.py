@@ -1,6 +1,6 @@
 """Reserve the credit that a request may cost, before any provider is called."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -8,13 +8,13 @@ from anyio.to_thread import run_sync
 
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.chat import ChatRequest, Usage
+from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.ledger import Hold, KeyLimit
-from turnpike.domain.money import ZERO, NanoUsd
+from turnpike.domain.money import ZERO, NanoUsd, round_up
 from turnpike.domain.periods import window_of
-from turnpike.domain.pricing import price, tokens_for
+from turnpike.domain.pricing import Pricing, tokens_for
 from turnpike.ports import Ledger
 
 _WORTHWHILE_TOKENS = 16
@@ -53,7 +53,7 @@ class Admit:
     ) -> Admission:
         """Raises InsufficientCredit naming what is affordable, KeyLimitExceeded, TemporarilyBusy."""
         output_tokens = self._output_tokens(request, route)
-        amount = worst_cost(route, prompt_tokens, output_tokens)
+        amount = worst_cost(route, prompt_tokens, output_tokens, now_s)
         hold = Hold(
             generation_id,
             principal.account_id,
@@ -66,7 +66,7 @@ class Admit:
         try:
             await run_sync(self.ledger.hold, hold)
         except InsufficientCredit as error:
-            affordable = affordable_tokens(route, prompt_tokens, error.available)
+            affordable = affordable_tokens(route, prompt_tokens, error.available, now_s)
             if request.max_tokens is not None or affordable < _WORTHWHILE_TOKENS:
                 raise _too_little(error.available, output_tokens, affordable) from None
             return await self._admit_less(hold, route, prompt_tokens, affordable)
@@ -77,12 +77,13 @@ class Admit:
     async def _admit_less(
         self, hold: Hold, route: Sequence[Endpoint], prompt_tokens: int, affordable: int
     ) -> Admission:
-        smaller = replace(hold, amount=worst_cost(route, prompt_tokens, affordable))
+        now_s = hold.created_at_s
+        smaller = replace(hold, amount=worst_cost(route, prompt_tokens, affordable, now_s))
         try:
             await run_sync(self.ledger.hold, smaller)
         except InsufficientCredit as error:
             # Another request took the credit in between; this one is not worth a third try.
-            left = affordable_tokens(route, prompt_tokens, error.available)
+            left = affordable_tokens(route, prompt_tokens, error.available, now_s)
             raise _too_little(error.available, affordable, left) from None
         return Admission(smaller, prompt_tokens, affordable)
 
@@ -93,19 +94,38 @@ class Admit:
         return min(self.allowance_tokens, longest)
 
 
-def worst_cost(route: Sequence[Endpoint], prompt_tokens: int, output_tokens: int) -> NanoUsd:
-    """What the dearest endpoint of the route would charge: any of them may end up serving."""
-    usage = Usage(prompt_tokens, output_tokens)
-    return max(price(usage, endpoint.pricing).total for endpoint in route)
+def worst_cost(route: Sequence[Endpoint], prompt_tokens: int, output_tokens: int, at_s: float) -> NanoUsd:
+    """What the dearest endpoint of the route would charge: any of them may end up serving, at any of the prices that
+    such a prompt may reach, and all of the output may be reasoning.
+    """
+    return round_up(
+        max(
+            rates.prompt * prompt_tokens + rates.output * output_tokens + rates.request
+            for rates in _reachable(route, prompt_tokens, at_s)
+        )
+    )
 
 
-def affordable_tokens(route: Sequence[Endpoint], prompt_tokens: int, available: NanoUsd) -> int:
+def affordable_tokens(route: Sequence[Endpoint], prompt_tokens: int, available: NanoUsd, at_s: float) -> int:
     """Output tokens that `available` pays for on the dearest endpoint, after the prompt; 0 if not even that."""
-    left = NanoUsd(available - worst_cost(route, prompt_tokens, 0))
-    dearest: Decimal = max(endpoint.pricing.completion for endpoint in route)
+    left = NanoUsd(available - worst_cost(route, prompt_tokens, 0, at_s))
+    dearest = dearest_output(route, prompt_tokens, at_s)
     if left <= ZERO or dearest == 0:
         return 0
     return tokens_for(left, dearest)
+
+
+def dearest_output(route: Sequence[Endpoint], prompt_tokens: int, at_s: float) -> Decimal:
+    """The most that a token of the answer may cost."""
+    return max(rates.output for rates in _reachable(route, prompt_tokens, at_s))
+
+
+def _reachable(route: Sequence[Endpoint], prompt_tokens: int, at_s: float) -> Iterator[Pricing]:
+    for endpoint in route:
+        if endpoint.pricing.overrides:
+            yield from endpoint.pricing.reachable(prompt_tokens, at_s)
+        else:
+            yield endpoint.pricing
 
 
 def _key_limit(principal: Principal, now_s: int) -> KeyLimit | None:

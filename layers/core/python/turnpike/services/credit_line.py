@@ -11,7 +11,7 @@ from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExc
 from turnpike.domain.ledger import Hold
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.ports import Ledger
-from turnpike.services.admit import affordable_tokens, worst_cost
+from turnpike.services.admit import affordable_tokens, dearest_output, worst_cost
 
 _WITHOUT_END = sys.maxsize
 
@@ -41,7 +41,7 @@ class CreditLine:
         if not self._used_up:
             # More than a step may have arrived at once: some providers stream in bursts.
             beyond = max(0, output_tokens - self._tokens_held(endpoint))
-            await self._extend(NanoUsd(worst_cost([endpoint], 0, beyond + self.step_tokens)))
+            await self._extend(self._cost_of(endpoint, beyond + self.step_tokens))
             held = self._tokens_held(endpoint)
             self.grow_at_tokens = held if self._used_up else max(held - self.step_tokens // 4, output_tokens)
         return output_tokens <= self._tokens_held(endpoint)
@@ -66,7 +66,14 @@ class CreditLine:
         except (InsufficientCredit, KeyLimitExceeded, HoldResolved):
             return  # Another request took it in between; what is held is all there is.
 
+    def _cost_of(self, endpoint: Endpoint, tokens: int) -> NanoUsd:
+        """Of further output, at the price that comes with such a prompt."""
+        at_s = self.hold.created_at_s
+        whole = worst_cost([endpoint], self.prompt_tokens, tokens, at_s)
+        return NanoUsd(whole - worst_cost([endpoint], self.prompt_tokens, 0, at_s))
+
     def _tokens_held(self, endpoint: Endpoint) -> int:
-        if not endpoint.pricing.completion:
+        at_s = self.hold.created_at_s
+        if not dearest_output([endpoint], self.prompt_tokens, at_s):
             return _WITHOUT_END
-        return affordable_tokens([endpoint], self.prompt_tokens, self.hold.amount)
+        return affordable_tokens([endpoint], self.prompt_tokens, self.hold.amount, at_s)

@@ -7,44 +7,47 @@ from dataclasses import dataclass
 from anyio.to_thread import run_sync
 
 from turnpike.domain.api_keys import ApiKey, KeySpend, Principal
+from turnpike.domain.free_quota import OPENROUTERS_LIMITS, FreeLimits
 from turnpike.domain.ledger import Balance
-from turnpike.domain.money import NANO_PER_USD, ZERO
-from turnpike.ports import ApiKeys, Ledger
-
-_FREE_DAILY_REQUESTS = 50
-_FREE_DAILY_REQUESTS_OF_BUYERS = 1000
-_BUYER_FROM = 10 * NANO_PER_USD
+from turnpike.domain.money import ZERO
+from turnpike.ports import ApiKeys, FreeQuota, Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentKey:
-    """`read_at_s` says which day, week and month the spending belongs to."""
+    """`read_at_s` says which day, week and month the spending belongs to.
+
+    The account's requests to free models are those of the current UTC day: how many were counted, of how many.
+    """
 
     key: ApiKey
     spend: KeySpend
     balance: Balance
     read_at_s: int
+    free_requests_used: int
+    free_requests_limit: int
 
     @property
     def is_free_tier(self) -> bool:
         return self.balance.credits_total == ZERO
-
-    @property
-    def free_daily_requests(self) -> int:
-        """The policy for `:free` models; OpenRouter's own figures."""
-        bought = self.balance.credits_total >= _BUYER_FROM
-        return _FREE_DAILY_REQUESTS_OF_BUYERS if bought else _FREE_DAILY_REQUESTS
 
 
 @dataclass(frozen=True, slots=True)
 class ReadCurrentKey:
     api_keys: ApiKeys
     ledger: Ledger
+    free_quota: FreeQuota
+    free_limits: FreeLimits = OPENROUTERS_LIMITS
     now: Callable[[], float] = time.time
 
     async def __call__(self, principal: Principal) -> CurrentKey:
         # The principal may be half a minute old; whoever just changed a limit looks here for the new one.
         key = await run_sync(lambda: self.api_keys.find(principal.key.hash, fresh=True)) or principal.key
         now_s = int(self.now())
-        spend = await run_sync(self.ledger.get_key_spend, key.account_id, key, now_s)
-        return CurrentKey(key, spend, await run_sync(self.ledger.get_balance, key.account_id), now_s)
+        return await run_sync(self._read, key, now_s)
+
+    def _read(self, key: ApiKey, now_s: int) -> CurrentKey:
+        spend = self.ledger.get_key_spend(key.account_id, key, now_s)
+        balance = self.ledger.get_balance(key.account_id)
+        used = self.free_quota.used(key.account_id, now_s)
+        return CurrentKey(key, spend, balance, now_s, used, self.free_limits.daily(balance))

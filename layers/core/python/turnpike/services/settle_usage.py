@@ -1,8 +1,8 @@
 """Settle a generation: the one place where a request becomes a charge, or none."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 from turnpike.domain.chat import Usage
 from turnpike.domain.errors import HoldResolved
@@ -12,6 +12,11 @@ from turnpike.domain.money import ZERO
 from turnpike.ports import Ledger
 
 _VERSION = 1
+"""Goes up when an event can no longer be read as one of before. Fields may come and go without it: those that
+an event lacks have their defaults, so messages that were sent before a deployment are settled after it, and
+those that this code does not know are left out, so that the functions need not change at one instant."""
+
+_Part = TypeVar("_Part", Attempt, Generation, Usage)
 
 
 def build_usage_event(generation: Generation, *, answered: bool) -> dict[str, Any]:
@@ -23,10 +28,14 @@ def parse_usage_event(content: Mapping[str, Any]) -> tuple[Generation, bool]:
     """Raises KeyError, TypeError or ValueError for what is no usage event."""
     if content["version"] != _VERSION:
         raise ValueError(f"usage event of version {content['version']}; this code settles version {_VERSION}")
-    fields = dict(content["generation"])
-    fields["usage"] = Usage(**fields["usage"])
-    fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])
-    return Generation(**fields), bool(content["answered"])
+    values = dict(content["generation"])
+    values["usage"] = _build(Usage, values["usage"])
+    values["attempts"] = tuple(_build(Attempt, attempt) for attempt in values["attempts"])
+    return _build(Generation, values), bool(content["answered"])
+
+
+def _build(kind: type[_Part], values: Mapping[str, Any]) -> _Part:
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
 """Providers as catalog files declare them, with the credentials and addresses that the environment adds."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from turnpike.domain.catalog import CredentialKind, Provider
+from turnpike.domain.catalog_tables import Row
 from turnpike.domain.service_accounts import ServiceAccount, parse_service_account
-from turnpike.storage.catalog_tables import Table
 
+_API_KEY = "API_KEY"
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _NAME = re.compile("[a-z][a-z0-9_]*")
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]*")
@@ -16,7 +17,7 @@ _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]*")
 
 
 def parse_providers(
-    tables: Mapping[str, Table], environ: Mapping[str, str], on_unserved: Callable[[str], None]
+    tables: Mapping[str, Row], environ: Mapping[str, str], on_unserved: Callable[[str], None]
 ) -> tuple[Mapping[str, Provider], Mapping[str, Provider]]:
     """(declared, served), by slug. A provider is served when its credential and its whole address are there.
 
@@ -36,10 +37,26 @@ def parse_providers(
     return declared, served
 
 
-def provider_keys(environ: Mapping[str, str], providers: Iterable[Provider]) -> Mapping[str, str]:
-    """Each provider's own credential, of those that have one: `<SLUG>_API_KEY`."""
-    found = {provider.slug: environ.get(variable(provider.slug, "API_KEY"), "").strip() for provider in providers}
-    return {slug: key for slug, key in found.items() if key}
+class ProviderKeys(Mapping[str, str]):
+    """Providers' credentials by slug, as the environment has them: `<SLUG>_API_KEY`. What is empty is not there."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def __getitem__(self, slug: str) -> str:
+        key = self._environ.get(variable(slug, _API_KEY), "").strip()
+        if not key:
+            raise KeyError(slug)
+        return key
+
+    def __iter__(self) -> Iterator[str]:
+        for name in self._environ:
+            slug = name.removesuffix(f"_{_API_KEY}").lower().replace("_", "-")
+            if name.endswith(f"_{_API_KEY}") and slug in self:
+                yield slug
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def variable(slug: str, name: str) -> str:
@@ -56,14 +73,14 @@ class _Address:
     """Where a provider is called, and what lets us in, as far as the environment says."""
 
     provider: Provider
-    table: Table
+    table: Row
     environ: Mapping[str, str]
     account: ServiceAccount | None
 
     @property
     def has_credential(self) -> bool:
         """An API key, or a part of the address: who sets one means the function's own AWS credentials to be used."""
-        if self._find("API_KEY"):
+        if self._find(_API_KEY):
             return True
         parts = ["BASE_URL", *_PLACEHOLDER.findall(self.provider.base_url)]
         return self.provider.credential == "aws-role" and any(self._find(part) for part in parts)
@@ -94,7 +111,7 @@ class _Address:
                     "base_url", f"cannot hold the value of {its_name}: a part of it has letters, digits and .:_- only"
                 )
             return told
-        variables = self.table.table("variables", optional=True)
+        variables = self.table.table("variables")
         default = variables.values.get(name)
         if isinstance(default, dict):
             choices = variables.table(name)
@@ -110,7 +127,7 @@ class _Address:
         return self.environ.get(variable(self.provider.slug, name), "").strip()
 
 
-def _declared(slug: str, table: Table) -> Provider:
+def _declared(slug: str, table: Row) -> Provider:
     """As the file has it: the address may have placeholders, or be left to the environment."""
     if not re.fullmatch("[a-z0-9-]+", slug):
         raise table.error("slug", "has other characters than a-z, 0-9 and -")
@@ -133,16 +150,16 @@ def _declared(slug: str, table: Table) -> Provider:
     return provider
 
 
-def _credential(table: Table) -> CredentialKind:
+def _credential(table: Row) -> CredentialKind:
     kind, kinds = table.text("credential", "api-key"), get_args(CredentialKind)
     if kind not in kinds:
         raise table.error("credential", f"is none of {', '.join(kinds)}")
     return cast(CredentialKind, kind)
 
 
-def _check_variables(table: Table, base_url: str) -> None:
+def _check_variables(table: Row, base_url: str) -> None:
     """Whether they are served or not: each has a default, or one for each value of the variable it goes `by`."""
-    variables = table.table("variables", optional=True)
+    variables = table.table("variables")
     for name in variables.values:
         if not isinstance(variables.values[name], dict):
             variables.text(name)
@@ -157,10 +174,10 @@ def _check_variables(table: Table, base_url: str) -> None:
             raise table.error("base_url", f"has a placeholder {{{name}}}, which is no name in lower case")
 
 
-def _account_of(provider: Provider, table: Table, environ: Mapping[str, str]) -> ServiceAccount | None:
+def _account_of(provider: Provider, table: Row, environ: Mapping[str, str]) -> ServiceAccount | None:
     if provider.credential != "google-service-account":
         return None
-    name = variable(provider.slug, "API_KEY")
+    name = variable(provider.slug, _API_KEY)
     try:
         return parse_service_account(environ.get(name, ""))
     except ValueError as error:

@@ -31,20 +31,21 @@ class DynamoGenerations:
 
 
 def generation_item(generation: Generation) -> Item:
-    """The fields under their own names; those that are None are left out."""
+    """The fields under their own names; those that are None or as they are by default are left out."""
     return {**keys.generation(generation.account_id, generation.id), **_attributes_of(generation)}
 
 
 def parse_generation(item: Mapping[str, Any]) -> Generation:
     values = {name: _value_of(attribute) for name, attribute in item.items()}
     values["usage"] = _build(Usage, values["usage"])
-    values["attempts"] = tuple(_build(Attempt, attempt) for attempt in values["attempts"])
+    values["attempts"] = tuple(_build(Attempt, attempt) for attempt in values.get("attempts", ()))
     return _build(Generation, values)
 
 
 def _attributes_of(record: _Record) -> Item:
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    return {name: _attribute(value) for name, value in values.items() if value is not None}
+    values = {field.name: (getattr(record, field.name), field.default) for field in fields(record)}
+    # What is written is paid for by the kilobyte, and reading gives the defaults back.
+    return {name: _attribute(value) for name, (value, default) in values.items() if value not in (None, default)}
 
 
 def _build(kind: type[_AnyRecord], values: Mapping[str, Any]) -> _AnyRecord:
@@ -62,7 +63,7 @@ def _attribute(value: object) -> dict[str, Any]:
     match value:
         case bool():  # Before int, which it is too.
             return {"BOOL": value}
-        case int():
+        case int() | float():
             return {"N": str(value)}
         case str():
             return {"S": value}
@@ -77,7 +78,7 @@ def _value_of(attribute: Mapping[str, Any]) -> Any:
     ((kind, value),) = attribute.items()
     match kind:
         case "N":
-            return int(value)
+            return float(value) if "." in value else int(value)
         case "M":
             return {name: _value_of(member) for name, member in value.items()}
         case "L":

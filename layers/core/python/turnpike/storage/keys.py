@@ -8,6 +8,10 @@ ledger   ACCOUNT#<account>   BALANCE
                              SPEND#<key hash>#day#<2026-11-23>   captured by the key on that day
                              LIMIT#<key hash>#<window>           captured and held, against the key's limit
 keys     KEY#<key hash>
+health   MINUTE#<minute>#<shard>   <endpoint key>    its attempts in that minute (epoch seconds / 60)
+         UPTIME                    <hour>            of every endpoint (epoch seconds / 3600)
+         SNAPSHOT                  ROUTING, REPORT   what is known of every endpoint
+         JOB                       <name>            when it was last begun
 """
 
 import zlib
@@ -18,6 +22,9 @@ Key = dict[str, dict[str, str]]
 
 OPEN_SHARDS = tuple(str(shard) for shard in range(8))
 """Pending holds are spread over these, since one index partition takes 1,000 writes a second."""
+
+_HEALTH_SHARDS = 4
+"""All that is counted within a minute is written then: some 4,000 writes a second, at 1,000 for each of these."""
 
 
 def balance(account_id: AccountId) -> Key:
@@ -52,8 +59,34 @@ def api_key(key_hash: KeyHash) -> Key:
     return {"pk": {"S": f"KEY#{key_hash}"}}
 
 
+def health_minute(minute: int, endpoint: str) -> Key:
+    shard = zlib.crc32(endpoint.encode()) % _HEALTH_SHARDS
+    return _health(f"MINUTE#{minute}#{shard}", endpoint)
+
+
+def health_minute_partitions(minute: int) -> tuple[str, ...]:
+    """Where all endpoints of that minute are."""
+    return tuple(f"MINUTE#{minute}#{shard}" for shard in range(_HEALTH_SHARDS))
+
+
+def health_snapshot(name: str) -> Key:
+    return _health("SNAPSHOT", name)
+
+
+def health_job(name: str) -> Key:
+    return _health("JOB", name)
+
+
+def uptime_hour(hour: int) -> Key:
+    return _health("UPTIME", str(hour))
+
+
 def open_shard(hold_id: GenerationId) -> str:
     return OPEN_SHARDS[zlib.crc32(hold_id.encode()) % len(OPEN_SHARDS)]
+
+
+def _health(partition: str, sort_key: str) -> Key:
+    return {"pk": {"S": partition}, "sk": {"S": sort_key}}
 
 
 def _account(account_id: AccountId, sort_key: str) -> Key:

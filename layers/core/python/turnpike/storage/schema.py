@@ -39,4 +39,10 @@ LEDGER = Table("ledger", Attribute("pk"), Attribute("sk"), (HOLDS_BY_EXPIRY,), t
 KEYS = Table("keys", Attribute("pk"), indexes=(KEYS_BY_ACCOUNT,))
 """API keys, read by every region; apart from the ledger, whose items live in their account's home region."""
 
-TABLES = (LEDGER, KEYS)
+CATALOG = Table("catalog", Attribute("pk"), Attribute("sk"))
+"""The refreshed catalog, and the operator's word on it: read by whatever serves models, written by upkeep."""
+
+HEALTH = Table("health", Attribute("pk"), Attribute("sk"), ttl_attribute="ttl")
+"""What became of attempts. Each region has its own, and nothing is lost with it that a day does not bring back."""
+
+TABLES = (LEDGER, KEYS, CATALOG, HEALTH)

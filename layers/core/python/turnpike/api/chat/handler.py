@@ -10,8 +10,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from turnpike.api.auth import Guard
+from turnpike.api.chat.metadata import present_metadata, wants_metadata
 from turnpike.api.chat.parse import parse_chat_request
-from turnpike.api.chat.present import ChunkPresenter, present_completion
+from turnpike.api.chat.present import ChunkPresenter, Shown, present_completion
 from turnpike.api.edge import error_response, json_response, read_json
 from turnpike.api.sse import EventStream
 from turnpike.domain.chat import ChatRequest, Delta
@@ -43,19 +44,22 @@ class ChatCompletions:
         request = parse_chat_request(content, headers)
         origin = _origin(scope, headers, arrived_at)
         call = await self.complete_chat(principal, request, origin)
+        shown = Shown(reasoning=_shows_reasoning(request), metadata=wants_metadata(headers))
         try:
             if request.stream:
-                await self._stream(call, send, reasoning=_shows_reasoning(request))
+                await self._stream(call, send, shown)
             else:
                 completion = await call.complete()
-                content = present_completion(call, completion, reasoning=_shows_reasoning(request))
+                content = present_completion(call, completion, shown)
                 await json_response(content, headers=_headers(call))(scope, receive, send)
         except TurnpikeError as error:
-            await error_response(error, _headers(call))(scope, receive, send)
+            # What is our own fault says nothing of what went on inside.
+            beside = {"openrouter_metadata": present_metadata(call)} if shown.metadata and error.status != 500 else {}
+            await error_response(error, _headers(call), beside)(scope, receive, send)
         finally:
             await call.report()
 
-    async def _stream(self, call: ChatCall, send: Send, *, reasoning: bool) -> None:
+    async def _stream(self, call: ChatCall, send: Send, shown: Shown) -> None:
         """Raises AttemptsFailed as long as its status can still be sent."""
         events = EventStream(send, _headers(call), keepalive_s=self.keepalive_s)
         presenter: ChunkPresenter | None = None
@@ -63,7 +67,7 @@ class ChatCompletions:
         async def emit(deltas: Sequence[Delta]) -> None:
             nonlocal presenter
             # Made at the first content, when it is known who answers.
-            presenter = presenter or ChunkPresenter(call, reasoning=reasoning)
+            presenter = presenter or ChunkPresenter(call, shown)
             chunks = presenter.present(deltas)
             if chunks:
                 await events.write(chunks)
@@ -74,11 +78,11 @@ class ChatCompletions:
             await events.quiet()
             if not events.started:
                 raise
-            await events.write(ChunkPresenter(call, reasoning=reasoning).present_break(error), more=False)
+            await events.write(ChunkPresenter(call, shown).present_break(error), more=False)
             return
         finally:
             await events.quiet()
-        await events.write((presenter or ChunkPresenter(call, reasoning=reasoning)).present_end(), more=False)
+        await events.write((presenter or ChunkPresenter(call, shown)).present_end(), more=False)
 
 
 def routes(guard: Guard, complete_chat: CompleteChat, *, keepalive_s: float) -> list[BaseRoute]:

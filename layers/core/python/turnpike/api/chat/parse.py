@@ -6,7 +6,9 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
-from turnpike.api.chat.schema import LONGEST_SESSION_ID, ChatBody, MaxPrice, Provider
+from turnpike.api.chat.plugins import parse_caching, parse_plugins
+from turnpike.api.chat.routing_schema import MaxPrice, Percentiles, Provider, Sort
+from turnpike.api.chat.schema import LONGEST_SESSION_ID, ChatBody
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest, ProviderPreferences
 from turnpike.domain.errors import InvalidRequest
@@ -46,8 +48,7 @@ _PARAMETERS = (
 def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequest:
     """Raises InvalidRequest naming the field."""
     body = parse(ChatBody, content)
-    if body.plugins:
-        raise InvalidRequest("plugins are not supported by this deployment; leave them out", field="plugins")
+    plugins = parse_plugins(body)
     session_id = body.session_id or headers.get("x-session-id")
     if session_id and len(session_id) > LONGEST_SESSION_ID:
         raise InvalidRequest(f"it may have at most {LONGEST_SESSION_ID} characters", field="x-session-id")
@@ -60,6 +61,10 @@ def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequ
         provider=_preferences(body.provider) if body.provider else ProviderPreferences(),
         user=body.user,
         session_id=session_id,
+        auto_router=plugins.auto_router,
+        context_compression=plugins.context_compression,
+        response_healing=plugins.response_healing,
+        caching=parse_caching(headers),
     )
 
 
@@ -97,24 +102,40 @@ def _reasoning(body: ChatBody) -> dict[str, Any]:
 
 
 def _preferences(given: Provider) -> ProviderPreferences:
-    sort = given.sort if isinstance(given.sort, str) or given.sort is None else given.sort.by
+    if given.enforce_distillable_text:
+        # Passing it over would let a policy pass for one that is met.
+        raise InvalidRequest(
+            "it is not known here which models may be distilled; leave it out",
+            field="provider.enforce_distillable_text",
+        )
+    sort = given.sort if isinstance(given.sort, Sort) else Sort(by=given.sort)
     return ProviderPreferences(
-        order=_slugs(given.order),
-        only=_slugs(given.only),
-        ignore=_slugs(given.ignore),
+        order=_names(given.order),
+        only=_names(given.only),
+        ignore=_names(given.ignore),
         allow_fallbacks=given.allow_fallbacks is not False,
         require_parameters=bool(given.require_parameters),
         data_collection=given.data_collection or "allow",
         zdr=bool(given.zdr),
         quantizations=tuple(given.quantizations or ()),
-        # The other sorts order by statistics; until there are any, the default order stands.
-        sort="price" if sort == "price" else None,
+        sort=sort.by,
+        partition=sort.partition or "model",
+        preferred_min_throughput=_percentiles(given.preferred_min_throughput),
+        preferred_max_latency=_percentiles(given.preferred_max_latency),
         max_price=_max_price(given.max_price) if given.max_price else {},
+        options={name.lower(): options for name, options in (given.options or {}).items()},
     )
 
 
-def _slugs(names: list[str] | None) -> tuple[str, ...]:
-    return tuple(name.lower() for name in names or ())
+def _names(names: list[str] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.lower() for name in names or ()))
+
+
+def _percentiles(given: float | Percentiles | None) -> dict[str, float]:
+    """A number alone is the median's."""
+    if given is None:
+        return {}
+    return given.model_dump(exclude_none=True) if isinstance(given, Percentiles) else {"p50": given}
 
 
 def _max_price(given: MaxPrice) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """Answers in the chat skin's shape (reference 2.2 and 2.3)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from turnpike.api.chat.metadata import present_metadata
 from turnpike.api.errors import present_error
 from turnpike.domain.chat import Choice, Completion, Delta, Usage
 from turnpike.domain.errors import TurnpikeError
@@ -13,8 +15,15 @@ from turnpike.domain.pricing import Cost
 from turnpike.services.complete_chat import ChatCall
 
 
-def present_completion(call: ChatCall, completion: Completion, *, reasoning: bool) -> dict[str, Any]:
-    """`reasoning` is False where the client asked not to see it; it is paid for all the same."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of an answer the client wants to see: its reasoning, which is paid for all the same; how it was routed."""
+
+    reasoning: bool = True
+    metadata: bool = False
+
+
+def present_completion(call: ChatCall, completion: Completion, shown: Shown) -> dict[str, Any]:
     return {
         "id": call.id,
         "object": "chat.completion",
@@ -23,8 +32,9 @@ def present_completion(call: ChatCall, completion: Completion, *, reasoning: boo
         "provider": call.provider.name,
         "system_fingerprint": completion.system_fingerprint,
         "service_tier": completion.service_tier,
-        "choices": [_present_choice(choice, reasoning) for choice in completion.choices],
+        "choices": [_present_choice(choice, shown.reasoning) for choice in completion.choices],
         "usage": present_usage(call.usage, call.cost, call.upstream_cost),
+        **({"openrouter_metadata": present_metadata(call)} if shown.metadata else {}),
     }
 
 
@@ -57,10 +67,9 @@ def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost) -> dict[str, Any]
 class ChunkPresenter:
     """Writes a stream's chunks. What all of them share is serialised once."""
 
-    def __init__(self, call: ChatCall, *, reasoning: bool) -> None:
-        """`reasoning` is False where the client asked not to see it."""
+    def __init__(self, call: ChatCall, shown: Shown) -> None:
         self._call = call
-        self._reasoning = reasoning
+        self._shown = shown
         self._envelope: dict[str, Any] = {
             "id": call.id,
             "object": "chat.completion.chunk",
@@ -74,7 +83,7 @@ class ChunkPresenter:
     def present(self, deltas: Sequence[Delta]) -> bytes:
         """All of them as one piece of the stream; empty when none shows a client anything."""
         prefix = self._prefix
-        if not self._reasoning:
+        if not self._shown.reasoning:
             for delta in deltas:
                 delta.reasoning = delta.reasoning_details = None
         if deltas and deltas[-1].error:
@@ -90,7 +99,7 @@ class ChunkPresenter:
 
     def present_break(self, error: TurnpikeError) -> bytes:
         """The end of a stream that nobody answered, though HTTP 200 was sent; SDKs raise on its top-level `error`."""
-        return _event(self._break(error)) + DONE
+        return _event({**self._break(error), **self._metadata()}) + DONE
 
     def present_end(self) -> bytes:
         """The last chunk, which is the only one with usage and cost, and the terminator.
@@ -99,12 +108,15 @@ class ChunkPresenter:
         that broke off says why.
         """
         call = self._call
-        usage = {"usage": present_usage(call.usage, call.cost, call.upstream_cost)}
+        last = {"usage": present_usage(call.usage, call.cost, call.upstream_cost), **self._metadata()}
         if self._broken is not None:
-            return _event({**self._break(self._broken), **usage}) + DONE
+            return _event({**self._break(self._broken), **last}) + DONE
         tier = {} if call.service_tier is None else {"service_tier": call.service_tier}
         end = Delta(finish_reason=call.finish_reason, native_finish_reason=call.native_finish_reason)
-        return _event({**self._envelope, **tier, "choices": [_present_delta(end)], **usage}) + DONE
+        return _event({**self._envelope, **tier, "choices": [_present_delta(end)], **last}) + DONE
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"openrouter_metadata": present_metadata(self._call)} if self._shown.metadata else {}
 
     def _break(self, error: TurnpikeError) -> dict[str, Any]:
         choice = _present_delta(Delta(finish_reason="error", native_finish_reason="error"))

@@ -6,7 +6,9 @@ re-ordered on the way. Members that are not named here are ignored, as OpenRoute
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from turnpike.api.chat.routing_schema import Checked, Plugin, Provider
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
@@ -15,22 +17,17 @@ LONGEST_SESSION_ID = 256
 Effort = Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"]
 
 
-class _Checked(BaseModel):
-    # Strict: "5" is not a number; the provider would get the string and refuse it in worse words.
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-
-class CacheControl(_Checked):
+class CacheControl(Checked):
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] | None = None
 
 
-class _Breakpoint(_Checked):
+class _Breakpoint(Checked):
     mode: Literal["explicit"]
     ttl: str | None = None
 
 
-class _Part(_Checked):
+class _Part(Checked):
     # Marks of the prompt's caching are for text; clients of Anthropic's set them on images and files too.
     cache_control: CacheControl | None = None
     prompt_cache_breakpoint: _Breakpoint | None = None
@@ -41,7 +38,7 @@ class TextPart(_Part):
     text: str
 
 
-class _Address(_Checked):
+class _Address(Checked):
     url: str
 
 
@@ -50,7 +47,7 @@ class ImagePart(_Part):
     image_url: _Address
 
 
-class _Audio(_Checked):
+class _Audio(Checked):
     data: str
     format: str
 
@@ -65,7 +62,7 @@ class VideoPart(_Part):
     video_url: _Address
 
 
-class _File(_Checked):
+class _File(Checked):
     filename: str | None = None
     file_data: str | None = None
     file_id: str | None = None
@@ -79,30 +76,30 @@ class FilePart(_Part):
 Part = Annotated[TextPart | ImagePart | AudioPart | VideoPart | FilePart, Field(discriminator="type")]
 
 
-class _FunctionCall(_Checked):
+class _FunctionCall(Checked):
     name: str
     arguments: str
 
 
-class ToolCall(_Checked):
+class ToolCall(Checked):
     id: str
     type: Literal["function"] = "function"
     function: _FunctionCall
 
 
-class SystemMessage(_Checked):
+class SystemMessage(Checked):
     role: Literal["system", "developer"]
     content: str | list[TextPart]
     name: str | None = None
 
 
-class UserMessage(_Checked):
+class UserMessage(Checked):
     role: Literal["user"]
     content: str | Annotated[list[Part], Field(min_length=1)]
     name: str | None = None
 
 
-class AssistantMessage(_Checked):
+class AssistantMessage(Checked):
     role: Literal["assistant"]
     content: str | list[Part] | None = None
     tool_calls: list[ToolCall] | None = None
@@ -113,7 +110,7 @@ class AssistantMessage(_Checked):
     name: str | None = None
 
 
-class ToolMessage(_Checked):
+class ToolMessage(Checked):
     role: Literal["tool"]
     content: str | list[Part]
     tool_call_id: str
@@ -122,29 +119,29 @@ class ToolMessage(_Checked):
 Message = Annotated[SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
 
 
-class _Function(_Checked):
+class _Function(Checked):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class Tool(_Checked):
+class Tool(Checked):
     type: Literal["function"]
     function: _Function
     cache_control: CacheControl | None = None
 
 
-class _ToolName(_Checked):
+class _ToolName(Checked):
     name: str
 
 
-class ToolChoice(_Checked):
+class ToolChoice(Checked):
     type: Literal["function"]
     function: _ToolName
 
 
-class _JsonSchema(_Checked):
+class _JsonSchema(Checked):
     name: Annotated[str, Field(max_length=64)]
     description: str | None = None
     # `schema` is a method of pydantic's models.
@@ -152,16 +149,16 @@ class _JsonSchema(_Checked):
     strict: bool | None = None
 
 
-class PlainFormat(_Checked):
+class PlainFormat(Checked):
     type: Literal["text", "json_object", "python"]
 
 
-class SchemaFormat(_Checked):
+class SchemaFormat(Checked):
     type: Literal["json_schema"]
     json_schema: _JsonSchema
 
 
-class GrammarFormat(_Checked):
+class GrammarFormat(Checked):
     type: Literal["grammar"]
     grammar: str
 
@@ -169,7 +166,7 @@ class GrammarFormat(_Checked):
 Format = Annotated[PlainFormat | SchemaFormat | GrammarFormat, Field(discriminator="type")]
 
 
-class Reasoning(_Checked):
+class Reasoning(Checked):
     effort: Effort | None = None
     max_tokens: Tokens | None = None
     exclude: bool | None = None
@@ -179,42 +176,7 @@ class Reasoning(_Checked):
     mode: Literal["standard", "pro"] | None = None
 
 
-class Sort(_Checked):
-    by: Literal["price", "throughput", "latency", "exacto"]
-    partition: Literal["model", "none"] = "model"
-
-
-class MaxPrice(_Checked):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    prompt: str | float | None = None
-    completion: str | float | None = None
-    request: str | float | None = None
-    image: str | float | None = None
-    audio: str | float | None = None
-
-
-class Provider(_Checked):
-    """The reference's 2.4. An unknown key is refused: a misspelt policy must not pass for one that is met."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    order: list[str] | None = None
-    only: list[str] | None = None
-    ignore: list[str] | None = None
-    allow_fallbacks: bool | None = None
-    require_parameters: bool | None = None
-    data_collection: Literal["allow", "deny"] | None = None
-    zdr: bool | None = None
-    quantizations: list[str] | None = None
-    sort: Literal["price", "throughput", "latency", "exacto"] | Sort | None = None
-    max_price: MaxPrice | None = None
-    preferred_min_throughput: float | dict[str, float] | None = None
-    preferred_max_latency: float | dict[str, float] | None = None
-    options: dict[str, dict[str, Any]] | None = None
-
-
-class ChatBody(_Checked):
+class ChatBody(Checked):
     messages: Annotated[list[Message], Field(min_length=1)]
     model: Annotated[str, Field(min_length=1)] | None = None
     models: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=16)] | None = None
@@ -255,4 +217,5 @@ class ChatBody(_Checked):
     web_search_options: dict[str, Any] | None = None
     user: Annotated[str, Field(max_length=256)] | None = None
     session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None
-    plugins: list[dict[str, Any]] | None = None
+    plugins: Annotated[list[Plugin], Field(max_length=32)] | None = None
+    transforms: list[Literal["middle-out"]] | None = None

@@ -1,0 +1,88 @@
+"""What plugins and headers ask for besides the answer itself (reference 2.5 and 1.2)."""
+
+from dataclasses import dataclass, field, replace
+
+from starlette.datastructures import Headers
+
+from turnpike.api.chat.routing_schema import (
+    AutoRouterPlugin,
+    ContextCompressionPlugin,
+    OtherPlugin,
+    ResponseHealingPlugin,
+)
+from turnpike.api.chat.schema import ChatBody
+from turnpike.domain.chat import AutoRouting, ResponseCaching
+from turnpike.domain.errors import InvalidRequest
+
+_MOST_PATTERN_CHARACTERS = 65_536
+_SHORTEST_TTL_S, _LONGEST_TTL_S = 1, 86_400
+_MOST_DIGITS = 6
+"""Of a TTL; more of them are beyond the longest anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    auto_router: AutoRouting = field(default_factory=AutoRouting)
+    context_compression: bool | None = None
+    response_healing: bool = False
+
+
+def parse_plugins(body: ChatBody) -> Plugins:
+    """The last of several with the same id counts. Raises InvalidRequest for one that is not to be had here."""
+    plugins = Plugins()
+    if body.transforms is not None:
+        # The older name of the plugin context-compression; an empty list switches it off.
+        plugins = replace(plugins, context_compression=bool(body.transforms))
+    for place, plugin in enumerate(body.plugins or ()):
+        enabled = plugin.enabled is not False
+        match plugin:
+            case AutoRouterPlugin():
+                plugins = replace(plugins, auto_router=_auto_routing(plugin, place) if enabled else AutoRouting())
+            case ContextCompressionPlugin():
+                plugins = replace(plugins, context_compression=enabled)
+            case ResponseHealingPlugin():
+                plugins = replace(plugins, response_healing=enabled)
+            case OtherPlugin() if enabled:
+                raise InvalidRequest(
+                    "this deployment has the plugins auto-router, context-compression and response-healing; "
+                    "leave others out",
+                    field=f"plugins.{place}.id",
+                )
+    return plugins
+
+
+def parse_caching(headers: Headers) -> ResponseCaching | None:
+    """`X-OpenRouter-Cache`, `-TTL` and `-Clear`: https://openrouter.ai/docs/guides/features/response-caching"""
+    asked = headers.get("x-openrouter-cache", "").strip().lower()
+    if asked not in ("true", "false"):
+        return None
+    return ResponseCaching(
+        enabled=asked == "true",
+        ttl_s=_ttl_s(headers.get("x-openrouter-cache-ttl", "")),
+        clear=headers.get("x-openrouter-cache-clear", "").strip().lower() == "true",
+    )
+
+
+def _ttl_s(text: str) -> int:
+    """What it begins with as a number of seconds, within the limits; the default where it begins with no digit."""
+    text = text.strip()
+    digits = text[: next((place for place, each in enumerate(text) if each not in "0123456789"), len(text))]
+    if not digits:
+        return ResponseCaching().ttl_s
+    seconds = int(digits) if len(digits) <= _MOST_DIGITS else _LONGEST_TTL_S
+    return min(max(seconds, _SHORTEST_TTL_S), _LONGEST_TTL_S)
+
+
+def _auto_routing(plugin: AutoRouterPlugin, place: int) -> AutoRouting:
+    for name, patterns in (("allowed_models", plugin.allowed_models), ("excluded_models", plugin.excluded_models)):
+        if sum(map(len, patterns or ())) > _MOST_PATTERN_CHARACTERS:
+            raise InvalidRequest(
+                f"together they may have at most {_MOST_PATTERN_CHARACTERS} characters", field=f"plugins.{place}.{name}"
+            )
+    return AutoRouting(
+        allowed_models=tuple(plugin.allowed_models or ()),
+        excluded_models=tuple(plugin.excluded_models or ()),
+        cost_tier=plugin.cost_tier,
+        cost_quality_tradeoff=plugin.cost_quality_tradeoff,
+        pin_model=bool(plugin.pin_model),
+    )

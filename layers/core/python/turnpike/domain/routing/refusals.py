@@ -1,0 +1,202 @@
+"""Why nothing can serve a request: what excluded each endpoint, and what the client can change."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from turnpike.domain.availability import Availability, ExcludedCandidate
+from turnpike.domain.catalog import Endpoint, Model
+from turnpike.domain.errors import NoEndpoints
+from turnpike.domain.routing import conditions as reasons
+from turnpike.domain.routing.conditions import Target, unmet_parameters
+from turnpike.domain.routing.route import Exclusion
+from turnpike.domain.routing.terms import Terms
+
+_MOST_CANDIDATES = 50
+_MOST_NAMES = 10
+_LONGEST_NAME = 64
+"""Of a provider's name that the client made up and that is shown back to it."""
+_REGIONAL = frozenset({"geo", "data_region"})
+_PRIVATE = frozenset({reasons.TRAINING, reasons.ZDR})
+
+
+class _Refusal(NamedTuple):
+    terms: Terms
+    models: Sequence[Model]
+    exclusions: Sequence[Exclusion]
+
+    def because_of(self, reason: str) -> list[Endpoint]:
+        return [exclusion.endpoint for exclusion in self.exclusions if exclusion.reason == reason]
+
+    def providers(self, reason: str | None = None) -> str:
+        """Of the endpoints that are excluded, for this reason or for any."""
+        found = (each.endpoint.provider for each in self.exclusions if reason in (None, each.reason))
+        return _listed(dict.fromkeys(found))
+
+
+def no_endpoints(terms: Terms, targets: Sequence[Target], exclusions: Sequence[Exclusion]) -> NoEndpoints:
+    """The error for models of which every endpoint is excluded; says what to change first."""
+    refusal = _Refusal(terms, [target.model for target in targets], exclusions)
+    requested = terms.request.models
+    models = ", ".join(requested)
+    if not exclusions:
+        advice = "nobody serves it at the moment; ask for another model"
+        availability = Availability("no_endpoints", requested, constraint=("model", advice))
+        return NoEndpoints(f"No endpoints found for {models}: {advice}", availability)
+    counted = Counter(exclusion.reason for exclusion in exclusions)
+    # The condition that most endpoints fail is the one to look at first.
+    reason = min(counted, key=lambda each: (-counted[each], each))
+    field, advice, sentence = _ADVICE.get(reason, _other)(refusal)
+    message = f"No endpoints found for {models} that satisfy this request: {advice}"
+    if sentence:
+        message = f"{sentence}. {advice[0].upper()}{advice[1:]}"
+    availability = Availability(
+        _code(set(counted)),
+        requested,
+        affected_providers=sorted({exclusion.endpoint.provider for exclusion in exclusions}),
+        excluded_by=sorted(counted),
+        constraint=(field, advice),
+        candidates=[_candidate(refusal, exclusion) for exclusion in exclusions[:_MOST_CANDIDATES]],
+    )
+    return NoEndpoints(message, availability)
+
+
+def _code(counted: set[str]) -> str:
+    if counted <= _REGIONAL:
+        return "region_restricted"
+    return "privacy_restricted" if counted <= _PRIVATE else "constraint_filtered"
+
+
+def _candidate(refusal: _Refusal, exclusion: Exclusion) -> ExcludedCandidate:
+    one = _Refusal(refusal.terms, refusal.models, [exclusion])
+    field, advice, _ = _ADVICE.get(exclusion.reason, _other)(one)
+    endpoint = exclusion.endpoint
+    return ExcludedCandidate(endpoint.model_id, endpoint.tag, exclusion.reason, field, advice)
+
+
+_Advice = tuple[str, str, str | None]
+"""(the request's field, what to change about it, the sentence before it where clients look for one)."""
+
+
+def _allowed(refusal: _Refusal) -> _Advice:
+    terms, endpoints = refusal.terms, refusal.because_of(reasons.ALLOWED)
+    served = f"Providers serving {_listed([model.id for model in refusal.models])}: {refusal.providers()}"
+    named = refusal.providers(reasons.ALLOWED)
+    message = f"No allowed providers are available for the selected model. {served}"
+    if terms.only and not any(endpoint in terms.only for endpoint in endpoints):
+        # OpenRouter's own sentence, up to its end.
+        permitted = _listed(terms.only.names)
+        message += f", but your request's provider.only preference permits only: {permitted}"
+        return "provider.only", f"add one of {named}", message
+    if terms.ignore and any(endpoint in terms.ignore for endpoint in endpoints):
+        return "provider.ignore", f"ignore fewer of {named}", message
+    return "provider.allow_fallbacks", f"allow fallbacks, or add one of {named} to provider.order", message
+
+
+def _parameters(refusal: _Refusal) -> _Advice:
+    request = refusal.terms.request
+    unmet = [unmet_parameters(request, endpoint) for endpoint in refusal.because_of(reasons.PARAMETERS)]
+    fewest = min(unmet, key=len)
+    message = None
+    if "tools" in fewest:
+        # OpenRouter's own sentence.
+        tool = request.parameters["tools"][0]["function"]["name"]
+        message = f'No endpoints found that support tool use. Try disabling "{tool}"'
+    return "provider.require_parameters", f"leave out {_listed(fewest)}, or do without require_parameters", message
+
+
+def _training(refusal: _Refusal) -> _Advice:
+    message = "No endpoints found matching your data policy (Paid model training)"
+    return "provider.data_collection", f'"allow" admits {refusal.providers(reasons.TRAINING)}', message
+
+
+def _zdr(refusal: _Refusal) -> _Advice:
+    message = "No endpoints found matching your data policy (Zero data retention)"
+    return "provider.zdr", f"without it, {refusal.providers(reasons.ZDR)} may serve the request", message
+
+
+def _quantization(refusal: _Refusal) -> _Advice:
+    found = dict.fromkeys(endpoint.quantization for endpoint in refusal.because_of(reasons.QUANTIZATION))
+    return "provider.quantizations", f"there is {_listed(found)}", None
+
+
+def _max_price(refusal: _Refusal) -> _Advice:
+    cheapest = min(refusal.because_of(reasons.PRICE), key=lambda endpoint: endpoint.pricing.combined).pricing
+    costs = f"${_per_million(cheapest.prompt)} and ${_per_million(cheapest.completion)} per million tokens"
+    request = f", and ${cheapest.request.normalize():f} per request" if cheapest.request else ""
+    return (
+        "provider.max_price",
+        f"raise it; the cheapest endpoint takes {costs} of prompt and completion{request}",
+        None,
+    )
+
+
+def _context(refusal: _Refusal) -> _Advice:
+    endpoints, asked = refusal.because_of(reasons.CONTEXT), refusal.terms.request.max_tokens
+    longest = max(endpoint.max_completion_tokens or endpoint.context_length for endpoint in endpoints)
+    if asked is not None and asked > longest:
+        return "max_tokens", f"ask for at most {longest} tokens, not {asked}", None
+    context = max(endpoint.context_length for endpoint in endpoints)
+    return "messages", f"shorten the prompt; the context takes {context} tokens", None
+
+
+def _inputs(refusal: _Refusal) -> _Advice:
+    taken = {kind for model in refusal.models for kind in model.input_modalities}
+    unmet = sorted(refusal.terms.inputs - taken) or sorted(refusal.terms.inputs)
+    message = f"No endpoints found that support {' and '.join(unmet)} input"
+    return (
+        "messages",
+        f"leave out parts of that kind, or ask a model whose input_modalities have {_listed(unmet)}",
+        message,
+    )
+
+
+def _outputs(refusal: _Refusal) -> _Advice:
+    given = dict.fromkeys(kind for model in refusal.models for kind in model.output_modalities)
+    message = (
+        f"No endpoints found that support the requested output modalities: {_listed(sorted(refusal.terms.outputs))}"
+    )
+    return "modalities", f"the model gives {_listed(given)}", message
+
+
+def _search(_: _Refusal) -> _Advice:
+    return "model", "leave out :online, or ask a model whose provider searches the web itself", None
+
+
+def _not_free(_: _Refusal) -> _Advice:
+    return "model", "name a model; those that cost nothing cannot serve this request", None
+
+
+def _regional(refusal: _Refusal) -> _Advice:
+    return "model", f"{refusal.providers()} may not serve requests from here; ask for another model", None
+
+
+def _other(_: _Refusal) -> _Advice:
+    return "provider", "loosen what the request demands", None
+
+
+_ADVICE: Mapping[str, Callable[[_Refusal], _Advice]] = {
+    reasons.ALLOWED: _allowed,
+    reasons.PARAMETERS: _parameters,
+    reasons.TRAINING: _training,
+    reasons.ZDR: _zdr,
+    reasons.QUANTIZATION: _quantization,
+    reasons.PRICE: _max_price,
+    reasons.CONTEXT: _context,
+    reasons.INPUTS: _inputs,
+    reasons.OUTPUTS: _outputs,
+    reasons.SEARCH: _search,
+    reasons.NOT_FREE: _not_free,
+    "geo": _regional,
+    "data_region": _regional,
+}
+
+
+def _per_million(price: Decimal) -> str:
+    return f"{(price * 1_000_000).normalize():f}"
+
+
+def _listed(names: Sequence[str] | Mapping[str, object]) -> str:
+    shown = [name[:_LONGEST_NAME] for name in list(names)[:_MOST_NAMES]]
+    return ", ".join(shown) + (", …" if len(names) > _MOST_NAMES else "")

