@@ -24,10 +24,10 @@ export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types imports $(SUITES) bench layers synth lock format clean has-node has-port
+.PHONY: help run test lint types imports $(SUITES) bench catalog catalog-override layers synth lock format clean has-node has-port
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: has-port $(ENV) $(EMULATOR) ## Run everything on this machine, at http://127.0.0.1:8787 (PORT=8788 moves it)
 	@PORT=$(PORT) exec $(BIN)/python -m infra.local
@@ -55,6 +55,12 @@ $(SUITES):
 
 bench: $(ENV) $(EMULATOR) ## Measure what the router adds to a direct call
 	@$(BIN)/python -m tests.bench
+
+catalog: $(ENV) ## Compile the catalog into .build/catalog, and list what of its sources leads to no endpoint
+	@$(BIN)/python -m infra.catalog
+
+catalog-override: $(ENV) ## Store a catalog file in a deployment: FILE=my.toml STAGE=prod (local: PORT=8787)
+	@$(BIN)/python -m infra.catalog_override $(STAGE) $(FILE) --port $(PORT)
 
 layers: $(ENV) ## Build the layers into .build/layers (STAGE=local: for this machine, not for Lambda)
 	@$(WITH_INDEX) $(BIN)/python -m infra.layers $(STAGE)

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from infra.catalog import built_catalog
+from turnpike.storage.catalog_artefact import PACKAGED
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = ROOT / ".build" / "layers"
 CORE = ROOT / "layers" / "core" / "python"
@@ -27,8 +30,9 @@ _MTIME_S = 315_532_800
 
 
 def build_core(target: Path) -> None:
-    """Our own package."""
+    """Our own package, with the catalog compiled."""
     shutil.copytree(CORE, target / "python", ignore=shutil.ignore_patterns(*_STRIPPED))
+    shutil.copyfile(built_catalog(), target / "python" / PACKAGED.relative_to(CORE))
     _stamp(target)
 
 

@@ -10,6 +10,7 @@ from turnpike.api.auth import Guard
 from turnpike.api.chat import handler
 from turnpike.api.edge import Edge
 from turnpike.services.authenticate import Authenticate
+from turnpike.services.response_cache import FindAnswer
 
 from tests.fakes import InMemoryApiKeys
 from tests.scenario import SECRET, World, principal
@@ -44,12 +45,12 @@ class Answer:
 
 
 class Client:
-    def __init__(self, world: World, *, keepalive_s: float = 10) -> None:
+    def __init__(self, world: World, *, keepalive_s: float = 10, find_answer: FindAnswer | None = None) -> None:
         self.world = world
         self.keys = InMemoryApiKeys()
         self.keys.create(principal().key)
         guard = Guard(Authenticate(self.keys, ttl_s=30))
-        self.app = Edge(handler.routes(guard, world.case, keepalive_s=keepalive_s))
+        self.app = Edge(handler.routes(guard, world.case, keepalive_s=keepalive_s, find_answer=find_answer))
 
     async def post(
         self,

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+STATE = Path(__file__).resolve().parents[2] / ".local"
 DEFAULT_PORT = 8787
 _ADDRESS = "OPENROUTER_BASE_URL"
 
@@ -21,7 +22,7 @@ def env_files(folder: Path, port: int, variables: Mapping[str, str]) -> Iterator
     own, shared = folder / f"env-{port}", folder / "env"
     paths = [own, shared] if port == DEFAULT_PORT or not _is_taken(shared, port) else [own]
     for path in paths:
-        _write(path, text)
+        write_private(path, text)
     try:
         yield paths[-1]
     finally:
@@ -32,7 +33,12 @@ def env_files(folder: Path, port: int, variables: Mapping[str, str]) -> Iterator
                     path.unlink()
 
 
-def _write(path: Path, text: str) -> None:
+def storage_file(port: int) -> Path:
+    """Where a run says how its storage is reached."""
+    return STATE / str(port) / "storage"
+
+
+def write_private(path: Path, text: str) -> None:
     """Readable by the user alone from its first byte on, and complete whenever somebody reads it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

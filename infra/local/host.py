@@ -20,8 +20,8 @@ from infra.catalog import built_catalog
 from infra.local.console import announce, complain, say
 from infra.local.demo_provider import DemoProvider
 from infra.local.dispatch import App, Dispatch
-from infra.local.emulator import ROOT, EmulatorError, emulator
-from infra.local.env_file import DEFAULT_PORT, env_files
+from infra.local.emulator import EmulatorError, emulator
+from infra.local.env_file import DEFAULT_PORT, STATE, env_files, storage_file, write_private
 from infra.local.invoke import load_function
 from infra.local.poller import poll_usage
 from infra.local.provision import provision
@@ -32,7 +32,6 @@ from infra.routes import BASE_PATHS, ROUTES
 from turnpike.domain.catalog_tables import CatalogFileError
 from turnpike.settings import Settings
 
-STATE = ROOT / ".local"
 _STAGE = "local"
 _FAILED, _PORT_TAKEN = 1, 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -124,6 +123,7 @@ def run(sock: socket, stop: _Stop) -> None:
         settings = Settings(
             ledger_table=resources.tables["ledger"],
             keys_table=resources.tables["keys"],
+            cache_table=resources.tables["cache"],
             health_table=resources.tables["health"],
             usage_queue_url=resources.usage_queue_url,
             stage=_STAGE,
@@ -136,6 +136,7 @@ def run(sock: socket, stop: _Stop) -> None:
             log_file=str(state / "server.log"),
         )
         _set_settings(settings)
+        stack.enter_context(_storage_file(port, {**aws.environ(), **settings.environ()}))
         seeded = seed()
         say("account", f"{seeded.account_id}, with ${CREDIT_USD}")
         apps = _start_functions(stack, settings)
@@ -177,6 +178,17 @@ def _thread(name: str, work: Callable[[threading.Event], None]) -> Iterator[None
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def _storage_file(port: int, variables: Mapping[str, str]) -> Iterator[None]:
+    """For commands that reach this run's storage as they would a deployment's."""
+    path = storage_file(port)
+    write_private(path, "".join(f"{name}={value}\n" for name, value in variables.items()))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

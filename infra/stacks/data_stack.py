@@ -1,4 +1,4 @@
-"""The stateful half of a deployment: the tables and the usage queue. Nothing in it may be lost."""
+"""The stateful half of a deployment: the tables and the usage queue. What is durable in it may not be lost."""
 
 from typing import Any
 
@@ -33,10 +33,10 @@ class DataStack(Stack):
             time_to_live_attribute=table.ttl_attribute,
             billing=dynamodb.Billing.on_demand(),
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
+                point_in_time_recovery_enabled=table.is_durable
             ),
-            deletion_protection=True,
-            removal_policy=RemovalPolicy.RETAIN,
+            deletion_protection=table.is_durable,
+            removal_policy=RemovalPolicy.RETAIN if table.is_durable else RemovalPolicy.DESTROY,
         )
 
     def _usage_queue(self, name: str) -> sqs.Queue:

@@ -96,6 +96,7 @@ def _settings() -> Settings:
     return Settings(
         ledger_table=resources.tables["ledger"],
         keys_table=resources.tables["keys"],
+        cache_table=resources.tables["cache"],
         health_table=resources.tables["health"],
         usage_queue_url=resources.usage_queue_url,
         stage=_STAGE,

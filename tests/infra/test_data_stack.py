@@ -55,9 +55,16 @@ def test_the_stack_cannot_be_deleted_by_mistake(stack: DataStack) -> None:
     assert stack.termination_protection
 
 
-@pytest.mark.parametrize("kind", [TABLE, QUEUE])
-def test_what_it_holds_outlives_it(template: Template, kind: str) -> None:
-    template.all_resources(kind, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
+def test_its_queues_outlive_it(template: Template) -> None:
+    template.all_resources(QUEUE, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_what_is_durable_outlives_it(template: Template, table: Table) -> None:
+    named = {"Properties": {"TableName": f"turnpike-test-{table.name}"}}
+    (resource,) = template.find_resources(TABLE, named).values()
+    kept = "Retain" if table.is_durable else "Delete"
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (kept, kept)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -85,12 +92,16 @@ class TestTable:
     def test_it_costs_nothing_while_idle(self, template: Template, table: Table) -> None:
         assert table_of(template, table)["BillingMode"] == "PAY_PER_REQUEST"
 
-    def test_every_replica_is_protected_and_can_be_restored(self, template: Template, table: Table) -> None:
+    def test_what_is_durable_is_protected_and_can_be_restored(self, template: Template, table: Table) -> None:
         replicas = table_of(template, table)["Replicas"]
         assert replicas
         for replica in replicas:
-            assert replica["DeletionProtectionEnabled"] is True
-            assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+            assert replica["DeletionProtectionEnabled"] is table.is_durable
+            assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": table.is_durable}
+
+
+def test_money_keys_and_catalog_are_durable() -> None:
+    assert {table.name for table in TABLES if table.is_durable} == {"ledger", "keys", "catalog"}
 
 
 def test_a_usage_event_that_cannot_be_settled_is_parked(template: Template) -> None:

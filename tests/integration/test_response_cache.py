@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.response_cache import CachedAnswer, CacheKey
 from turnpike.storage.response_cache import DynamoCachedAnswers
-from turnpike.storage.schema import Attribute, Table
+from turnpike.storage.schema import CACHE, Table
 
 from tests.contracts.response_cache import NOW, CachedAnswersContract, answer
 from tests.stubs import stubbed_dynamodb
@@ -19,7 +19,6 @@ from tests.stubs import stubbed_dynamodb
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-CACHE = Table("cache", Attribute("pk"), ttl_attribute="ttl")
 KEY = CacheKey("f" * 64)
 
 

@@ -9,7 +9,7 @@ from openrouter import components, operations
 from turnpike.api import catalog
 from turnpike.api.edge import Edge
 from turnpike.api.present_catalog import present_pricing
-from turnpike.domain.catalog import Catalog, Endpoint, FixedCatalog, Model, Provider
+from turnpike.domain.catalog import Endpoint, FixedCatalog, Model, Provider
 from turnpike.domain.pricing import Pricing
 
 from tests.asgi import AsgiClient

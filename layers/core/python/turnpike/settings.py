@@ -15,6 +15,8 @@ class Settings:
     usage_queue_url: str
     health_table: str = ""
     """Without one nothing is counted, and routing knows of endpoints what the environment itself has met."""
+    cache_table: str = ""
+    """Where answers are kept for clients that ask for the response cache; without one there is none."""
     stage: str = "local"
     catalog_table: str = ""
     """Where the refreshed catalog and the operator's word on it are kept; empty leaves the packaged one as it is."""

@@ -19,7 +19,8 @@ def present_error(error: TurnpikeError) -> dict[str, Any]:
 
 
 def error_headers(error: TurnpikeError) -> dict[str, str]:
-    return {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    retry = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    return {**error.headers, **retry}
 
 
 def _present_availability(availability: Availability) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import orjson
 from turnpike.api.chat import handler as chat
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.health import build_health
+from turnpike.bootstrap.opt_in import count_free_requests, find_answers
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.health import Health
@@ -50,8 +51,10 @@ def build_app(parts: Resources) -> Edge:
                 now=time.time,
                 health=health,
                 hedge=build_hedge(settings.hedge_after, health),
+                count_free=count_free_requests(parts),
             ),
             keepalive_s=settings.keepalive_s,
+            find_answer=find_answers(parts, settings.cache_table) if settings.cache_table else None,
         ),
         aclose=upstream.aclose,
     )

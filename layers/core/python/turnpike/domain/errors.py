@@ -14,6 +14,7 @@
         MethodNotAllowed          405 invalid_request
         Conflict                  409 precondition_failed
         PayloadTooLarge           413 payload_too_large
+        FreeModelsExhausted       429 rate_limit_exceeded     in domain/free_quota.py
       UpstreamError               one attempt at one endpoint failed; carries what the provider said
       ServiceError                nobody could answer
         AttemptsFailed            the last attempt's status, as the client may see it
@@ -28,6 +29,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from turnpike.domain.availability import Availability
@@ -59,6 +61,8 @@ class TurnpikeError(Exception):
     error_type: ErrorType = "server"
     availability: Availability | None = None
     retry_after_s: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+    """What the response says besides, by header."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

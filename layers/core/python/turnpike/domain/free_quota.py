@@ -57,12 +57,12 @@ class FreeModelsExhausted(RequestError):
         self.full = full
         reset_s = window_end_s(full.window, now_s)
         self.retry_after_s = max(1, ceil(reset_s - now_s))
-        self.headers: Mapping[str, str] = {
+        self.headers = {
             "X-RateLimit-Limit": str(full.limit),
             "X-RateLimit-Remaining": "0",
             "X-RateLimit-Reset": str(reset_s * 1000),
         }
-        """What the response says besides, by header; the time is in epoch milliseconds."""
+        """The time is in epoch milliseconds."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from turnpike.domain.catalog import Catalog, Endpoint
-from turnpike.domain.errors import AttemptsFailed, RequestError, UpstreamError
+from turnpike.domain.errors import AttemptsFailed, RequestError, ServiceError, UpstreamError
 from turnpike.domain.generation import Attempt, Outcome
 from turnpike.domain.health import endpoint_key
 from turnpike.domain.meter import Meter
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.pricing import price
 from turnpike.domain.waits import Waits
+from turnpike.services.free_pass import FreePass
 
 Answer = TypeVar("Answer")
 
@@ -79,6 +80,7 @@ class Attempts:
         models: Sequence[str],
         deadline: float,
         prompt_tokens: int,
+        free_pass: FreePass | None = None,
     ) -> None:
         """`models` are the slugs that were asked for, `prompt_tokens` an estimate.
 
@@ -92,6 +94,7 @@ class Attempts:
         self._models = models
         self._deadline = deadline
         self._prompt_tokens = prompt_tokens
+        self._free_pass = free_pass
         self.endpoints = watch.ready(route) or self._unless_waiting()
         """What may be tried, in order."""
         self._left = list(self.endpoints)
@@ -125,6 +128,7 @@ class Attempts:
             if self.current.meter.started:
                 raise failure
             self._fall_back(failure)
+            await self._admit_free()
             if not self._left or time.monotonic() >= self._deadline:
                 raise self._all_failed(failure)
 
@@ -156,6 +160,14 @@ class Attempts:
     def _begin(self, endpoint: Endpoint) -> Try:
         self._watch.observer.begin_attempt(endpoint)
         return Try(endpoint, time.monotonic())
+
+    async def _admit_free(self) -> None:
+        """Leave out free models that the account may not ask any more."""
+        if self._free_pass is not None:
+            try:
+                self._left = list(await self._free_pass.admit(self._left))
+            except (RequestError, ServiceError):
+                self._left = []  # The failure of what was asked says more than this.
 
     def _describe(self, tried: Try, failure: UpstreamError | None, outcome: Outcome, now: float) -> Attempt:
         endpoint, first = tried.endpoint, tried.first_content_at

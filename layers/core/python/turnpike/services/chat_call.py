@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from turnpike.domain.catalog import Catalog, Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta, FinishReason, Usage
+from turnpike.domain.compression import fit_request
 from turnpike.domain.errors import InsufficientCredit, TurnpikeError, UpstreamError
 from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import GenerationId
@@ -141,7 +142,7 @@ class ChatCall:
 
         completion = await self._attempts.until_answered(attempt)
         self._error = None
-        return completion
+        return self._healed(completion)
 
     async def stream(self, emit: Emit) -> None:
         """Emit the answer's deltas as they come; the last one has `error` if it breaks off.
@@ -176,7 +177,19 @@ class ChatCall:
         return self._attempts.current.meter
 
     def _request_for(self, endpoint: Endpoint) -> ChatRequest:
-        return self.route.request_for(self._request, endpoint)
+        request = self.route.request_for(self._request, endpoint)
+        modalities = self._catalog.get_model(endpoint.model_id).output_modalities
+        tokens = self._credit.prompt_tokens
+        return fit_request(request, endpoint, prompt_tokens=tokens, output_modalities=modalities)
+
+    def _healed(self, completion: Completion) -> Completion:
+        if not self._request.response_healing:
+            return completion
+        # Not before it is needed: most requests ask for no healing.
+        from turnpike.domain.healing import heal_completion, heals
+
+        parameters = self._request.parameters
+        return heal_completion(completion, parameters)[0] if heals(parameters) else completion
 
     def _begin(self, tried: Try) -> Opening:
         endpoint = tried.endpoint

@@ -17,6 +17,7 @@ from turnpike.services.admit import Admit
 from turnpike.services.attempts import Attempts, Watch
 from turnpike.services.chat_call import ChatCall, Emit, Origin
 from turnpike.services.credit_line import CreditLine
+from turnpike.services.free_pass import CountFree, FreePass
 from turnpike.services.hedge import Hedge
 from turnpike.services.report_usage import ReportUsage
 
@@ -36,16 +37,20 @@ class CompleteChat:
     now: Callable[[], float] = time.time
     health: Health = no_health
     hedge: Hedge | None = None
+    count_free: CountFree | None = None
+    """Counts a request to free models; None where they may be asked as often as anybody likes."""
 
     async def __call__(self, principal: Principal, request: ChatRequest, origin: Origin) -> ChatCall:
         """Raises RequestError or ServiceError, and then nothing is held."""
         catalog = self.catalog()
         prompt_tokens = estimate_prompt_tokens(request)
         route = plan_route(request, catalog, prompt_tokens=prompt_tokens, random=self.random, health=self.health)
+        free_pass = FreePass(self.count_free, principal.account_id)
         attempts = Attempts(
             self.watch,
-            route,
+            await free_pass.admit(route),
             catalog,
+            free_pass=free_pass,
             models=request.models,
             deadline=origin.deadline,
             prompt_tokens=prompt_tokens,

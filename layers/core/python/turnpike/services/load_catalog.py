@@ -31,9 +31,14 @@ class CatalogParts:
     wires: Collection[str]
     build: BuildCatalog
 
-    def assemble(self, base: Artefact, stored: str = "", *, is_strict: bool) -> tuple[Catalog, Sequence[str]]:
-        """(the catalog, what its files say of things that are not there). Raises CatalogFileError."""
-        texts = [*self.files, *([(STORED, stored)] if stored else [])]
+    def assemble(
+        self, base: Artefact, stored: str = "", *, is_strict: bool, name: str = STORED
+    ) -> tuple[Catalog, Sequence[str]]:
+        """(the catalog, what its files say of things that are not there). `name` is what errors call the stored text.
+
+        Raises CatalogFileError.
+        """
+        texts = [*self.files, *([(name, stored)] if stored else [])]
         if not texts:
             return self.build(base, {}), ()
         # What only operators with files of their own need takes its time to load.

@@ -26,6 +26,8 @@ class Table:
     sort_key: Attribute | None = None
     indexes: tuple[Index, ...] = ()
     ttl_attribute: str | None = None
+    is_durable: bool = True
+    """Whether it outlives its stack and is backed up; the others hold what comes back by itself."""
 
 
 HOLDS_BY_EXPIRY = Index("holds_by_expiry", Attribute("open_shard"), Attribute("expires_at", "N"))
@@ -42,7 +44,10 @@ KEYS = Table("keys", Attribute("pk"), indexes=(KEYS_BY_ACCOUNT,))
 CATALOG = Table("catalog", Attribute("pk"), Attribute("sk"))
 """The refreshed catalog, and the operator's word on it: read by whatever serves models, written by upkeep."""
 
-HEALTH = Table("health", Attribute("pk"), Attribute("sk"), ttl_attribute="ttl")
+HEALTH = Table("health", Attribute("pk"), Attribute("sk"), ttl_attribute="ttl", is_durable=False)
 """What became of attempts. Each region has its own, and nothing is lost with it that a day does not bring back."""
 
-TABLES = (LEDGER, KEYS, CATALOG, HEALTH)
+CACHE = Table("cache", Attribute("pk"), ttl_attribute="ttl", is_durable=False)
+"""Answers that clients asked to be cached: theirs, hence in no backup, and nothing is lost with them."""
+
+TABLES = (LEDGER, KEYS, CATALOG, HEALTH, CACHE)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -18,6 +19,10 @@ from turnpike.api.sse import EventStream
 from turnpike.domain.chat import ChatRequest, Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
+
+if TYPE_CHECKING:
+    # Loaded with the first request that asks for the cache.
+    from turnpike.services.response_cache import CachedCall, FindAnswer, Lookup
 
 _LONGEST_S = 900.0
 """What a request may take where the host sets no limit; the same as a Lambda invocation's most."""
@@ -35,6 +40,8 @@ class ChatCompletions:
     guard: Guard
     complete_chat: CompleteChat
     keepalive_s: float
+    find_answer: "FindAnswer | None" = None
+    """Finds answers in the response cache; None where there is no cache."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_at = time.monotonic()
@@ -43,29 +50,39 @@ class ChatCompletions:
         content = await read_json(Request(scope, receive))
         request = parse_chat_request(content, headers)
         origin = _origin(scope, headers, arrived_at)
-        call = await self.complete_chat(principal, request, origin)
+        lookup = None
+        if self.find_answer is not None and request.caching is not None and request.caching.enabled:
+            lookup = await self.find_answer(principal, request, content, origin, "chat")
+        call = lookup.hit if lookup and lookup.hit else await self.complete_chat(principal, request, origin)
         shown = Shown(reasoning=_shows_reasoning(request), metadata=wants_metadata(headers))
         try:
             if request.stream:
-                await self._stream(call, send, shown)
+                await self._stream(call, send, shown, lookup)
             else:
                 completion = await call.complete()
+                if lookup is not None:
+                    lookup.record_completion(completion)
                 content = present_completion(call, completion, shown)
-                await json_response(content, headers=_headers(call))(scope, receive, send)
+                await json_response(content, headers=_headers(call, lookup))(scope, receive, send)
         except TurnpikeError as error:
             # What is our own fault says nothing of what went on inside.
-            beside = {"openrouter_metadata": present_metadata(call)} if shown.metadata and error.status != 500 else {}
+            shows = shown.metadata and error.status != 500
+            beside = {"openrouter_metadata": present_metadata(call)} if shows and isinstance(call, ChatCall) else {}
             await error_response(error, _headers(call), beside)(scope, receive, send)
         finally:
             await call.report()
+            if lookup is not None:
+                await lookup.keep(call.id, model_id=call.endpoint.model_id, provider_name=call.provider.name)
 
-    async def _stream(self, call: ChatCall, send: Send, shown: Shown) -> None:
+    async def _stream(self, call: "ChatCall | CachedCall", send: Send, shown: Shown, lookup: "Lookup | None") -> None:
         """Raises AttemptsFailed as long as its status can still be sent."""
-        events = EventStream(send, _headers(call), keepalive_s=self.keepalive_s)
+        events = EventStream(send, _headers(call, lookup), keepalive_s=self.keepalive_s)
         presenter: ChunkPresenter | None = None
 
         async def emit(deltas: Sequence[Delta]) -> None:
             nonlocal presenter
+            if lookup is not None:
+                lookup.record(deltas)
             # Made at the first content, when it is known who answers.
             presenter = presenter or ChunkPresenter(call, shown)
             chunks = presenter.present(deltas)
@@ -85,8 +102,10 @@ class ChatCompletions:
         await events.write((presenter or ChunkPresenter(call, shown)).present_end(), more=False)
 
 
-def routes(guard: Guard, complete_chat: CompleteChat, *, keepalive_s: float) -> list[BaseRoute]:
-    endpoint = ChatCompletions(guard, complete_chat, keepalive_s)
+def routes(
+    guard: Guard, complete_chat: CompleteChat, *, keepalive_s: float, find_answer: "FindAnswer | None" = None
+) -> list[BaseRoute]:
+    endpoint = ChatCompletions(guard, complete_chat, keepalive_s, find_answer)
     return [Route("/chat/completions", endpoint, methods=["POST"])]
 
 
@@ -94,8 +113,9 @@ def _shows_reasoning(request: ChatRequest) -> bool:
     return not request.parameters.get("reasoning", {}).get("exclude", False)
 
 
-def _headers(call: ChatCall) -> dict[str, str]:
-    return {"x-generation-id": call.id}
+def _headers(call: "ChatCall | CachedCall", lookup: "Lookup | None" = None) -> dict[str, str]:
+    """`lookup` says what the response cache did for a response that succeeds."""
+    return {"x-generation-id": call.id, **(lookup.headers if lookup is not None else {})}
 
 
 def _origin(scope: Scope, headers: Headers, arrived_at: float) -> Origin:

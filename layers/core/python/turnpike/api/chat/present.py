@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -14,6 +14,9 @@ from turnpike.domain.money import NanoUsd, present_usd
 from turnpike.domain.pricing import Cost
 from turnpike.services.complete_chat import ChatCall
 
+if TYPE_CHECKING:
+    from turnpike.services.response_cache import CachedCall
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -23,7 +26,7 @@ class Shown:
     metadata: bool = False
 
 
-def present_completion(call: ChatCall, completion: Completion, shown: Shown) -> dict[str, Any]:
+def present_completion(call: "ChatCall | CachedCall", completion: Completion, shown: Shown) -> dict[str, Any]:
     return {
         "id": call.id,
         "object": "chat.completion",
@@ -34,7 +37,7 @@ def present_completion(call: ChatCall, completion: Completion, shown: Shown) -> 
         "service_tier": completion.service_tier,
         "choices": [_present_choice(choice, shown.reasoning) for choice in completion.choices],
         "usage": present_usage(call.usage, call.cost, call.upstream_cost),
-        **({"openrouter_metadata": present_metadata(call)} if shown.metadata else {}),
+        **_metadata(call, shown),
     }
 
 
@@ -67,7 +70,7 @@ def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost) -> dict[str, Any]
 class ChunkPresenter:
     """Writes a stream's chunks. What all of them share is serialised once."""
 
-    def __init__(self, call: ChatCall, shown: Shown) -> None:
+    def __init__(self, call: "ChatCall | CachedCall", shown: Shown) -> None:
         self._call = call
         self._shown = shown
         self._envelope: dict[str, Any] = {
@@ -116,11 +119,16 @@ class ChunkPresenter:
         return _event({**self._envelope, **tier, "choices": [_present_delta(end)], **last}) + DONE
 
     def _metadata(self) -> dict[str, Any]:
-        return {"openrouter_metadata": present_metadata(self._call)} if self._shown.metadata else {}
+        return _metadata(self._call, self._shown)
 
     def _break(self, error: TurnpikeError) -> dict[str, Any]:
         choice = _present_delta(Delta(finish_reason="error", native_finish_reason="error"))
         return {**self._envelope, "error": present_error(error), "choices": [choice]}
+
+
+def _metadata(call: "ChatCall | CachedCall", shown: Shown) -> dict[str, Any]:
+    """Nothing for an answer from the cache, which was not routed."""
+    return {"openrouter_metadata": present_metadata(call)} if shown.metadata and isinstance(call, ChatCall) else {}
 
 
 DONE = b"data: [DONE]\n\n"

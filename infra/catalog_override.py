@@ -1,0 +1,62 @@
+"""Stores an operator's catalog file in a deployment: `python -m infra.catalog_override <stage> [<file>]`.
+
+It is checked first, and served within two minutes, without a deployment; an empty file takes it back. Without a file,
+the one that is stored is printed. `--port` names a local run (stage `local`) that is not on the usual port.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.catalog import built_catalog
+from infra.local.env_file import DEFAULT_PORT, storage_file
+from turnpike.bootstrap.override import find_overrides, put_overrides
+from turnpike.domain.catalog_tables import CatalogFileError
+from turnpike.domain.errors import TurnpikeError
+from turnpike.settings import Settings
+
+LOCAL = "local"
+
+
+def variables_of(stage: str, port: int) -> Mapping[str, str]:
+    """Raises OSError where there is no such local run."""
+    if stage == LOCAL:
+        return dict(line.split("=", 1) for line in storage_file(port).read_text(encoding="utf-8").splitlines())
+    settings = Settings(
+        ledger_table=f"turnpike-{stage}-ledger",
+        keys_table=f"turnpike-{stage}-keys",
+        usage_queue_url="",
+        stage=stage,
+        catalog_table=f"turnpike-{stage}-catalog",
+        catalog_artefact=str(built_catalog()),
+        catalog_overrides=os.environ.get("TURNPIKE_CATALOG_OVERRIDES", ""),
+    )
+    return settings.environ()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("stage")
+    parser.add_argument("file", type=Path, nargs="?")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    options = parser.parse_args(arguments)
+    try:
+        # The AWS SDK reads this process's own environment.
+        os.environ.update(variables_of(options.stage, options.port))
+        if options.file is None:
+            print(find_overrides(os.environ) or "", end="")
+            return 0
+        version = put_overrides(os.environ, str(options.file), options.file.read_text(encoding="utf-8"))
+    except (CatalogFileError, TurnpikeError, BotoCoreError, ClientError, OSError, UnicodeDecodeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{options.file} is stored as version {version}, and served within two minutes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
