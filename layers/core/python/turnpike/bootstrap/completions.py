@@ -16,6 +16,7 @@ from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.health import Health
 from turnpike.domain.service_accounts import parse_service_account
+from turnpike.domain.stickiness import Stickiness
 from turnpike.domain.waits import Waits
 from turnpike.ports import Signer, TokenSource
 from turnpike.providers.transport import PooledTransport, post_form
@@ -52,6 +53,7 @@ def build_app(parts: Resources) -> Edge:
                 health=health,
                 hedge=build_hedge(settings.hedge_after, health),
                 count_free=count_free_requests(parts),
+                stickiness=Stickiness(time.monotonic),
             ),
             keepalive_s=settings.keepalive_s,
             find_answer=find_answers(parts, settings.cache_table) if settings.cache_table else None,

@@ -54,6 +54,7 @@ class ChatCall:
         report: ReportUsage,
         catalog: Catalog,
         origin: Origin,
+        on_success: Callable[[Endpoint, Usage], None],
     ) -> None:
         self.route = route
         self._request = request
@@ -65,6 +66,7 @@ class ChatCall:
         self._report = report
         self._catalog = catalog
         self._origin = origin
+        self._on_success = on_success
         self._error: TurnpikeError | None = _UNFINISHED
 
     @property
@@ -170,6 +172,8 @@ class ChatCall:
 
     async def report(self) -> None:
         """Tell what was used, after the response; an admitted request that nobody answered is voided."""
+        if self._error is None:
+            self._on_success(self.endpoint, self.usage)
         await self._report(self._generation(), answered=self.answered)
 
     @property

@@ -3,15 +3,17 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 from turnpike.domain.api_keys import Principal
-from turnpike.domain.catalog import Catalog
-from turnpike.domain.chat import ChatRequest
+from turnpike.domain.catalog import Catalog, Endpoint
+from turnpike.domain.chat import ChatRequest, Usage
 from turnpike.domain.estimate import estimate_prompt_tokens
 from turnpike.domain.health import Health, no_health
 from turnpike.domain.ids import new_generation_id
-from turnpike.domain.routing import plan_route
+from turnpike.domain.routing import Route, plan_route
+from turnpike.domain.stickiness import Stickiness, conversation_of
 from turnpike.ports import Upstream
 from turnpike.services.admit import Admit
 from turnpike.services.attempts import Attempts, Watch
@@ -39,12 +41,13 @@ class CompleteChat:
     hedge: Hedge | None = None
     count_free: CountFree | None = None
     """Counts a request to free models; None where they may be asked as often as anybody likes."""
+    stickiness: Stickiness | None = None
 
     async def __call__(self, principal: Principal, request: ChatRequest, origin: Origin) -> ChatCall:
         """Raises RequestError or ServiceError, and then nothing is held."""
         catalog = self.catalog()
         prompt_tokens = estimate_prompt_tokens(request)
-        route = plan_route(request, catalog, prompt_tokens=prompt_tokens, random=self.random, health=self.health)
+        route = self._plan(principal, request, catalog, prompt_tokens)
         free_pass = FreePass(self.count_free, principal.account_id)
         attempts = Attempts(
             self.watch,
@@ -83,4 +86,21 @@ class CompleteChat:
             report=self.report,
             catalog=catalog,
             origin=origin,
+            on_success=partial(self._stick, principal, request),
         )
+
+    def _plan(self, principal: Principal, request: ChatRequest, catalog: Catalog, prompt_tokens: int) -> Route:
+        random, sticky = self.random, None
+        conversation = conversation_of(principal.account_id, request) if self.stickiness else None
+        if self.stickiness and conversation:
+            sticky = self.stickiness.find(conversation)
+            if conversation.named:
+                random = Random(conversation.seed)  # noqa: S311  # Spreads load, as the other does.
+        return plan_route(
+            request, catalog, prompt_tokens=prompt_tokens, random=random, health=self.health, sticky=sticky
+        )
+
+    def _stick(self, principal: Principal, request: ChatRequest, endpoint: Endpoint, usage: Usage) -> None:
+        conversation = conversation_of(principal.account_id, request) if self.stickiness else None
+        if self.stickiness and conversation:
+            self.stickiness.note(conversation, endpoint, usage)
