@@ -7,7 +7,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import botocore.session
 from botocore.config import Config
 
 from turnpike.api.auth import Guard
@@ -19,6 +18,7 @@ from turnpike.services.live_catalog import LiveCatalog
 from turnpike.services.load_catalog import CatalogParts, LoadCatalog
 from turnpike.settings import Settings
 from turnpike.storage.api_keys import DynamoApiKeys
+from turnpike.storage.aws import aws_session
 from turnpike.storage.catalog_artefact import PACKAGED, ArtefactCatalog, parse_artefact, read_artefact
 from turnpike.storage.catalog_providers import ProviderKeys
 from turnpike.storage.generations import DynamoGenerations
@@ -54,7 +54,7 @@ class Resources:
         self.environ = environ
         self.settings = Settings.from_environ(environ)
         # botocore alone: boto3 adds 50 ms of start-up for a resource layer that nothing here uses.
-        self._session = botocore.session.get_session()
+        self._session = aws_session()
         self._said: set[str] = set()
 
     @cached_property

@@ -61,7 +61,7 @@ def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost) -> dict[str, Any]
         },
         "completion_tokens_details": {
             "reasoning_tokens": usage.reasoning_tokens,
-            "image_tokens": 0,
+            "image_tokens": usage.completion_image_tokens,
             "audio_tokens": usage.completion_audio_tokens,
         },
     }

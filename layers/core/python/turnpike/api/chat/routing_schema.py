@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 class Checked(BaseModel):
     # Strict: "5" is not a number; the provider would get the string and refuse it in worse words.
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, defer_build=True)
 
 
 class Closed(Checked):
     """An unknown key is refused: a misspelt policy must not pass for one that is met."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 SortBy = Literal["price", "throughput", "latency", "exacto"]

@@ -219,3 +219,7 @@ class ChatBody(Checked):
     session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None
     plugins: Annotated[list[Plugin], Field(max_length=32)] | None = None
     transforms: list[Literal["middle-out"]] | None = None
+
+
+# Once for all of the models above, and here, so that no request waits for it.
+ChatBody.model_rebuild()
