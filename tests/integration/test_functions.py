@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from infra.local.serving import listen, port_of, serving
 from turnpike.bootstrap import resources as parts
 from turnpike.bootstrap.seed import SeededKeys, seed_account
 from turnpike.domain.chat import Usage
-from turnpike.domain.generation import Generation
+from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import GenerationId, KeyHash
 from turnpike.domain.ledger import Hold, balance_of
 from turnpike.domain.money import NanoUsd, parse_usd
@@ -154,6 +155,17 @@ def test_redelivery_changes_nothing(deployed: Deployed) -> None:
     for _ in range(3):
         assert failed_of(metering(batch(event, event))) == []
     assert deployed.check() - before == 400
+
+
+def test_metering_counts_what_attempts_met(deployed: Deployed) -> None:
+    metering = load_function("metering", "test")
+    now_s = int(time.time())
+    attempt = Attempt("demo", "demo/chat", "chat", 200, 9, tag="demo", ended_at_s=now_s)
+    event = build_usage_event(replace(deployed.hold("gen-2-met"), attempts=(attempt,)), answered=True)
+    for _ in range(2):
+        assert failed_of(metering(batch(event))) == []
+    tallies = deployed.resources.health_counts.list_minute(now_s // 60)
+    assert tallies["demo|chat|demo"].attempts == 1
 
 
 def test_upkeep_returns_holds_past_their_time_and_no_others(deployed: Deployed) -> None:

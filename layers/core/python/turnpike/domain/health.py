@@ -65,8 +65,10 @@ class EndpointSummary:
     outage_until_s: int | None = None
     """Epoch seconds, so that an outage ends by itself for those who have no newer snapshot."""
 
-    def stats(self, *, outage: bool) -> EndpointStats:
-        return EndpointStats(self.latency_s, self.throughput, self.uptime, outage)
+    @property
+    def stats(self) -> EndpointStats:
+        """Without its outage, which ends by the clock."""
+        return EndpointStats(self.latency_s, self.throughput, self.uptime)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from random import Random
 
 from turnpike.domain.breaker import Breaker
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.generation import Attempt
 from turnpike.domain.health import (
     UNKNOWN,
-    UNKNOWN_OUTAGE,
     WINDOW_S,
     EndpointStats,
     HealthReport,
@@ -18,6 +19,26 @@ from turnpike.domain.health import (
 )
 
 Run = Callable[[Callable[[], None]], None]
+
+SCOUTS = 0.03
+"""The share of requests that see nothing of an outage that all environments know of. They learn when it is over, and
+tell the others as long as it is not: else all would try the endpoint again at once, each by itself, time and again."""
+
+
+_RANDOM = Random()  # noqa: S311  # Guards nothing.
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A snapshot, made ready where nobody waits for it. Both by endpoint key."""
+
+    taken_at_s: float
+    stats: Mapping[str, EndpointStats]
+    outages: Mapping[str, int]
+    """Until when they last, in epoch seconds; those that are over may be among them."""
+
+
+_NOTHING = _Known(float("-inf"), {}, {})
 
 
 def in_background(work: Callable[[], None]) -> None:
@@ -44,6 +65,7 @@ class HealthReader:
         now: Callable[[], float] = time.time,
         every_s: float = 15.0,
         run: Run = in_background,
+        random: Callable[[], float] = _RANDOM.random,
     ) -> None:
         """`find` may take its time and raise; `on_failure` is called where it ran."""
         self._find = find
@@ -52,24 +74,24 @@ class HealthReader:
         self._now = now
         self._every_s = every_s
         self._run = run
-        self._read_at_s: float | None = None
-        self._snapshot: HealthSnapshot | None = None
-        self._applied: HealthSnapshot | None = None
+        self._random = random
+        self._read_at_s = float("-inf")
+        self._known = self._applied = _NOTHING
 
     def __call__(self, endpoint: Endpoint) -> EndpointStats:
         now_s = self._now()
-        self.refresh_when_due()
-        snapshot = self._snapshot
-        if snapshot is not self._applied:
-            self._apply(snapshot)
+        if not 0 <= now_s - self._read_at_s < self._every_s:
+            self.refresh_when_due()
+        known = self._known
+        if known is not self._applied:
+            self._apply(known, now_s)
         key = endpoint_key(endpoint)
-        outage = self._breaker.is_open(key, now_s)
-        if snapshot is None or now_s - snapshot.taken_at_s > WINDOW_S:
-            return UNKNOWN_OUTAGE if outage else UNKNOWN
-        summary = snapshot.endpoints.get(key)
-        if summary is None:
-            return UNKNOWN_OUTAGE if outage else UNKNOWN
-        return summary.stats(outage=outage)
+        stats = known.stats.get(key, UNKNOWN) if now_s - known.taken_at_s <= WINDOW_S else UNKNOWN
+        if not self._breaker.is_open(key, now_s):
+            return stats
+        if known.outages.get(key, 0) > now_s and self._random() < SCOUTS:
+            return stats
+        return replace(stats, outage=True)
 
     def begin_attempt(self, endpoint: Endpoint) -> None:
         """Tell it of every attempt that is about to be made: an endpoint that failed is probed one at a time."""
@@ -89,7 +111,7 @@ class HealthReader:
     def refresh_when_due(self) -> None:
         """Begin to read the snapshot if it is time; returns at once, and never raises."""
         now_s = self._now()
-        if self._read_at_s is not None and 0 <= now_s - self._read_at_s < self._every_s:
+        if 0 <= now_s - self._read_at_s < self._every_s:
             return
         self._read_at_s = now_s
         try:
@@ -103,19 +125,19 @@ class HealthReader:
         except Exception as error:  # Whatever it is: requests do without.
             self._on_failure(error)
             return
-        known = self._snapshot
         # A read that was cut off and goes on later may bring what is older by now.
-        if found is not None and (known is None or found.taken_at_s > known.taken_at_s):
-            self._snapshot = found
+        if found is not None and found.taken_at_s > self._known.taken_at_s:
+            stats = {key: summary.stats for key, summary in found.endpoints.items()}
+            untils = {key: summary.outage_until_s for key, summary in found.endpoints.items()}
+            outages = {key: until_s for key, until_s in untils.items() if until_s is not None}
+            self._known = _Known(found.taken_at_s, stats, outages)
 
-    def _apply(self, snapshot: HealthSnapshot | None) -> None:
+    def _apply(self, known: _Known, now_s: float) -> None:
         """An outage that others saw opens the breaker here too, so that the endpoint is probed before it is used."""
-        self._applied = snapshot
-        if snapshot is None:
-            return
-        for key, summary in snapshot.endpoints.items():
-            if summary.outage_until_s is not None and summary.outage_until_s > self._now():
-                self._breaker.open_until(key, summary.outage_until_s, seen_at_s=snapshot.taken_at_s)
+        self._applied = known
+        for key, until_s in known.outages.items():
+            if until_s > now_s:
+                self._breaker.open_until(key, until_s, seen_at_s=known.taken_at_s)
 
 
 class ReportReader:
