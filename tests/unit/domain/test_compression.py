@@ -202,7 +202,8 @@ TURNS = st.one_of(
     st.builds(lambda content: [{"role": "system", "content": content}], TEXTS),
 )
 TALKS = st.lists(TURNS, min_size=1, max_size=25).map(lambda turns: [message for turn in turns for message in turn])
-_LEAST = 250
+_LEAST = 500
+"""What a first and a last turn with four calls each take, which are never left out. No model has so small a context."""
 
 
 @given(TALKS, st.integers(_LEAST, 20_000), st.none() | st.integers(4, 40))
