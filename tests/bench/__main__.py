@@ -17,12 +17,16 @@ from tests.bench.decoding import measure_decoding
 from tests.bench.figures import Figure
 from tests.bench.loader import LoadError
 from tests.bench.measure import QUICK, Measurements, Plan
+from tests.bench.planning import measure_planning
 from tests.bench.report import CAVEAT, machine, print_table, say, write_json
 from tests.bench.settling import settle
+from tests.bench.simulation import measure_simulation
 
 _RESULT = ROOT / ".build" / "bench.json"
 _PROFILE = STATE / "profile.txt"
-_PARTS = ("cpu", "latency", "chunks", "calls", "cold", "decoding")
+_ALONE = ("decoding", "routing")
+"""What needs neither emulator, provider nor router."""
+_PARTS = ("cpu", "latency", "chunks", "calls", "cold", *_ALONE)
 
 
 def main() -> int:
@@ -50,8 +54,8 @@ def main() -> int:
 def _measure(arguments: argparse.Namespace) -> list[Figure]:
     plan = QUICK if arguments.quick else Plan()
     parts = arguments.only or list(_PARTS)
-    if parts == ["decoding"]:
-        return measure_decoding(say, quick=arguments.quick, noisy=True)
+    if set(parts) <= set(_ALONE):
+        return _measure_alone(parts, quick=arguments.quick, noisy=True)
     say("starting emulator, provider and router")
     with composed(_PROFILE if arguments.profile else None) as world:
         figures = _run(world, plan, parts)
@@ -64,11 +68,20 @@ def _measure(arguments: argparse.Namespace) -> list[Figure]:
     if "cold" in parts:
         say("cold starts")
         figures += measure_cold_start(environ, plan.cold_starts, say)
-    if "decoding" in parts:
-        say("decoding")
-        figures += measure_decoding(say, quick=arguments.quick)
+    figures += _measure_alone(parts, quick=arguments.quick)
     if arguments.imports:
         print("\n".join(list_slowest_imports(environ)))
+    return figures
+
+
+def _measure_alone(parts: list[str], *, quick: bool, noisy: bool = False) -> list[Figure]:
+    figures: list[Figure] = []
+    if "decoding" in parts:
+        say("decoding")
+        figures += measure_decoding(say, quick=quick, noisy=noisy)
+    if "routing" in parts:
+        say("routing")
+        figures += [*measure_planning(), *measure_simulation(say, quick=quick)]
     return figures
 
 
