@@ -62,7 +62,7 @@ def _path_of(day: date) -> Path:
     digest = hashlib.sha256(day.isoformat().encode())
     for package in _PACKAGES:
         digest.update(metadata.version(package).encode())
-    sources = (*(_CORE / "services").rglob("*catalog*/*.py"), _CORE / "services" / "catalog_overrides.py")
+    sources = (*(_CORE / "services").rglob("compile_catalog/*.py"), *(_CORE / "services").glob("catalog_*.py"))
     for path in sorted((*sources, *PACKAGED.glob("*.toml"))):
         digest.update(path.read_bytes())
     return BUILT / f"{digest.hexdigest()[:16]}.json.gz"

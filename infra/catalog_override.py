@@ -7,7 +7,7 @@ the one that is stored is printed. `--port` names a local run (stage `local`) th
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -38,7 +38,10 @@ def variables_of(stage: str, port: int) -> Mapping[str, str]:
     return settings.environ()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    find_variables: Callable[[str, int], Mapping[str, str]] = variables_of,
+) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage")
     parser.add_argument("file", type=Path, nargs="?")
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         # The AWS SDK reads this process's own environment.
-        os.environ.update(variables_of(options.stage, options.port))
+        os.environ.update(find_variables(options.stage, options.port))
         if options.file is None:
             print(find_overrides(os.environ) or "", end="")
             return 0

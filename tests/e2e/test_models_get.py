@@ -69,8 +69,43 @@ def test_unknown_model_has_no_endpoints(openrouter: OpenRouter) -> None:
 
 
 def test_no_key_is_needed(run: Run) -> None:
-    for path in ("/models", "/models/count", "/models/demo/chat/endpoints", "/model/demo/chat", "/providers"):
+    for path in (
+        *("/models", "/models/count", "/models/demo/chat/endpoints", "/model/demo/chat", "/providers"),
+        *("/endpoints/zdr", "/embeddings/models", "/models?use_rss=true"),
+    ):
         assert get(run, path).status_code == 200, path
+
+
+def test_an_accounts_models_need_its_key(run: Run, openrouter: OpenRouter) -> None:
+    page = openrouter.models.list_for_user(security={"bearer": run.api_key}, sort="newest", limit=1000)
+
+    assert page is not None
+    assert {model.id for model in page.result.data} >= DEMO
+    assert error_of(get(run, "/models/user"), 401)
+
+
+def test_openrouter_lists_the_endpoints_without_retention(openrouter: OpenRouter) -> None:
+    listed = openrouter.endpoints.list_zdr_endpoints().data
+
+    assert "demo/chat" in {endpoint.model_id for endpoint in listed}
+
+
+def test_openrouter_lists_the_embedding_models(openrouter: OpenRouter) -> None:
+    page = openrouter.embeddings.list_models()
+
+    assert page is not None
+    assert page.result.total_count == len(page.result.data)
+
+
+def test_openrouter_filters_and_sorts_the_models(openrouter: OpenRouter) -> None:
+    page = openrouter.models.list(
+        q="demo", supported_parameters="tools,max_completion_tokens", max_price=0, sort="throughput-high-to-low"
+    )
+
+    assert page is not None
+    found = {model.id for model in page.result.data}
+    assert "demo/chat:free" in found
+    assert "demo/chat" not in found
 
 
 def test_caches_may_keep_the_list(run: Run) -> None:
@@ -80,6 +115,15 @@ def test_caches_may_keep_the_list(run: Run) -> None:
     assert "max-age" in first.headers["cache-control"]
     assert second.status_code == 304
     assert second.content == b""
+
+
+def test_what_endpoints_are_doing_is_kept_for_a_shorter_time_and_apart_for_those_with_a_key(run: Run) -> None:
+    path = "/models/demo/chat/endpoints"
+    anybody, somebody = get(run, path), get(run, path, {"authorization": f"Bearer {run.api_key}"})
+
+    assert anybody.headers["cache-control"] == "public, max-age=15"
+    assert somebody.headers["cache-control"] == "private, max-age=15"
+    assert anybody.headers["vary"] == somebody.headers["vary"] == "Authorization"
 
 
 def test_wrong_parameter_is_named(run: Run) -> None:

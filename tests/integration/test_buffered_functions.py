@@ -4,16 +4,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.catalog import built_catalog
 from infra.local.emulator import Emulator
+from turnpike.domain.health import EndpointReport, HealthReport, Percentiles, endpoint_key
+from turnpike.storage.catalog_artefact import ArtefactCatalog, read_artefact
+from turnpike.storage.health_snapshots import DynamoHealthSnapshots
+from turnpike.storage.schema import HEALTH, Table
 
 from tests.proxy_events import proxy_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = """
@@ -63,7 +71,12 @@ class Functions:
 
 
 @pytest.fixture(scope="module")
-def functions(aws: Emulator, ledger_table: str, keys_table: str, tmp_path_factory: Any) -> Functions:
+def health_table(new_table: Callable[[Table], str]) -> str:
+    return new_table(HEALTH)
+
+
+@pytest.fixture(scope="module")
+def functions(aws: Emulator, ledger_table: str, keys_table: str, health_table: str, tmp_path_factory: Any) -> Functions:
     return Functions(
         {
             **aws.environ(),
@@ -71,6 +84,7 @@ def functions(aws: Emulator, ledger_table: str, keys_table: str, tmp_path_factor
             "PYTHONPATH": os.pathsep.join(("layers/core/python", ".")),
             "TURNPIKE_LEDGER_TABLE": ledger_table,
             "TURNPIKE_KEYS_TABLE": keys_table,
+            "TURNPIKE_HEALTH_TABLE": health_table,
             "TURNPIKE_USAGE_QUEUE_URL": "http://127.0.0.1:9/usage",
             "TURNPIKE_CATALOG_ARTEFACT": str(built_catalog()),
             "TURNPIKE_LOG_FILE": str(tmp_path_factory.mktemp("functions") / "log"),
@@ -134,10 +148,56 @@ def test_billing(functions: Functions) -> None:
     assert answers[4][1]["data"]["total_credits"] == 12.5
 
 
+MODEL = "openai/gpt-oss-120b"
+
+
 def test_catalog(functions: Functions) -> None:
     models, providers = functions(
         "catalog", proxy_event("GET", "/api/v1/models"), proxy_event("GET", "/api/v1/providers")
     )
 
     assert [provider["slug"] for provider in providers[1]["data"]] == ["groq"]
-    assert "openai/gpt-oss-120b" in {model["id"] for model in models[1]["data"]}
+    assert MODEL in {model["id"] for model in models[1]["data"]}
+
+
+def test_the_catalog_of_an_account_and_of_embeddings(functions: Functions) -> None:
+    refused, listed, embeddings = functions(
+        "catalog",
+        proxy_event("GET", "/api/v1/models/user"),
+        proxy_event("GET", "/api/v1/models/user", key=functions.seeded["api_key"], query={"limit": ["1"]}),
+        proxy_event("GET", "/api/v1/embeddings/models"),
+    )
+
+    assert refused[0] == 401
+    assert len(listed[1]["data"]) == 1
+    assert embeddings == (200, {"data": [], "links": {"next": None}, "total_count": 0})
+
+
+def test_the_catalog_tells_how_endpoints_have_been_doing(
+    functions: Functions, dynamodb: "DynamoDBClient", health_table: str
+) -> None:
+    path = f"/api/v1/models/{MODEL}/endpoints"
+    key = functions.seeded["api_key"]
+    [unknown] = functions("catalog", proxy_event("GET", path, key=key))
+    latency = Percentiles(200.0, 250.0, 300.0, 400.0)
+    catalog = ArtefactCatalog(read_artefact(built_catalog()), {"GROQ_API_KEY": "key"})
+    known = {
+        endpoint_key(each): EndpointReport(100.0, 99.0, 98.0, latency) for each in catalog.get_model(MODEL).endpoints
+    }
+    DynamoHealthSnapshots(dynamodb, health_table).put_report(HealthReport(time.time(), known))
+
+    told, to_anybody, without_retention = functions(
+        "catalog",
+        proxy_event("GET", path, key=key),
+        proxy_event("GET", path),
+        proxy_event("GET", "/api/v1/endpoints/zdr", key=key),
+    )
+
+    assert {each["uptime_last_30m"] for each in unknown[1]["data"]["endpoints"]} == {None}
+    for status, content in (told, to_anybody):
+        assert status == 200
+        assert {each["uptime_last_30m"] for each in content["data"]["endpoints"]} == {99.0}
+    presented = {"p50": 200.0, "p75": 250.0, "p90": 300.0, "p99": 400.0}
+    assert [each["latency_last_30m"] for each in told[1]["data"]["endpoints"]] == [presented] * len(known)
+    assert {each["latency_last_30m"] for each in to_anybody[1]["data"]["endpoints"]} == {None}
+    assert without_retention[0] == 200

@@ -1,4 +1,4 @@
-"""The catalog from its sources to those who serve it: refreshed by upkeep, amended by an operator, kept when it breaks."""
+"""The catalog from its sources to those who serve it: refreshed by upkeep, amended by an operator, kept on failure."""
 
 import http.server
 import threading
@@ -175,11 +175,10 @@ def test_storage_that_fails_is_counted_too(environ: Mapping[str, str]) -> None:
 
 @pytest.fixture
 def command(environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    monkeypatch.setattr(catalog_override, "variables_of", lambda stage, port: environ)
     for name in environ:
         # Put back what the command leaves behind.
         monkeypatch.setenv(name, "")
-    return lambda *arguments: catalog_override.main(["test", *map(str, arguments)])
+    return lambda *arguments: catalog_override.main(["test", *map(str, arguments)], lambda stage, port: environ)
 
 
 def test_an_operators_file_is_served_until_it_is_taken_back(

@@ -153,4 +153,8 @@ def _usage(usages: list[Any]) -> Usage | None:
         cached_tokens=read,
         cache_write_tokens=written,
         reasoning_tokens=(known.get("output_tokens_details") or {}).get("thinking_tokens", 0),
+        cache_write_1h_tokens=sum(
+            (each.get("cache_creation") or {}).get("ephemeral_1h_input_tokens", 0) for each in rounds
+        ),
+        web_search_requests=(known.get("server_tool_use") or {}).get("web_search_requests", 0),
     )

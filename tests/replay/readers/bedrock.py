@@ -184,4 +184,5 @@ def _usage(usage: Any) -> Usage:
         completion_tokens=usage["outputTokens"],
         cached_tokens=cached,
         cache_write_tokens=written,
+        cache_write_1h_tokens=sum(each["inputTokens"] for each in usage.get("cacheDetails", ()) if each["ttl"] == "1h"),
     )

@@ -209,9 +209,9 @@ def _usage(events: list[Any]) -> Usage | None:
         return None
     usage = given[-1]
 
-    def audio(*names: str) -> int:
+    def tokens(modality: str, *names: str) -> int:
         details = [each for name in names for each in usage.get(name, ())]
-        return sum(each["tokenCount"] for each in details if each["modality"] == "AUDIO")
+        return sum(each["tokenCount"] for each in details if each["modality"] == modality)
 
     prompt = usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0)
     return Usage(
@@ -220,6 +220,7 @@ def _usage(events: list[Any]) -> Usage | None:
         completion_tokens=usage["totalTokenCount"] - prompt,
         cached_tokens=usage.get("cachedContentTokenCount", 0),
         reasoning_tokens=usage.get("thoughtsTokenCount", 0),
-        prompt_audio_tokens=audio("promptTokensDetails", "toolUsePromptTokensDetails"),
-        completion_audio_tokens=audio("candidatesTokensDetails"),
+        prompt_audio_tokens=tokens("AUDIO", "promptTokensDetails", "toolUsePromptTokensDetails"),
+        completion_audio_tokens=tokens("AUDIO", "candidatesTokensDetails"),
+        completion_image_tokens=tokens("IMAGE", "candidatesTokensDetails"),
     )

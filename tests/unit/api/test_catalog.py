@@ -1,73 +1,30 @@
 """The catalog's public reads, through the app."""
 
+from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
 from openrouter import components, operations
 
-from turnpike.api import catalog
-from turnpike.api.edge import Edge
+from turnpike.api.catalog_answers import CatalogAnswers, build_answer
 from turnpike.api.present_catalog import present_pricing
-from turnpike.domain.catalog import Endpoint, FixedCatalog, Model, Provider
-from turnpike.domain.pricing import Pricing
+from turnpike.domain.catalog import Catalog, FixedCatalog
+from turnpike.domain.pricing import PriceOverride, Pricing
 
-from tests.asgi import AsgiClient
+from tests.unit.api.catalog_reads import CATALOG, CHEAP, LARGE, MODELS, PROVIDERS, Reads, model
 
 pytestmark = pytest.mark.anyio
 
-DEAR = Pricing(Decimal("0.000003"), Decimal("0.000015"), input_cache_read=Decimal("3E-7"))
-CHEAP = Pricing(Decimal("1.5E-7"), Decimal("6E-7"))
-FREE = Pricing()
-
-
-def model(slug: str, created: int, endpoints: dict[str, Pricing], *, images: bool = False) -> Model:
-    tools = ("tools", "tool_choice") if images else ()
-    parameters = ("max_tokens", "temperature", *tools)
-    return Model(
-        id=slug,
-        name=f"Acme: {slug}",
-        created=created,
-        description="A model",
-        context_length=created,
-        input_modalities=("text", "image") if images else ("text",),
-        output_modalities=("text",),
-        tokenizer="Other",
-        supported_parameters=parameters,
-        endpoints=tuple(
-            Endpoint(slug, provider, "up", "https://x.test", price, created, 4096, frozenset(parameters))
-            for provider, price in endpoints.items()
-        ),
-    )
-
-
-CATALOG = FixedCatalog(
-    [
-        model("acme/large", 2000, {"one": DEAR, "two": CHEAP}, images=True),
-        model("acme/small", 1000, {"two": CHEAP}),
-        model("acme/small:free", 1500, {"one": FREE}),
-        model("other/small", 3000, {"one": DEAR}),
-    ],
-    [
-        Provider("one", "Provider One", "openai_compatible", "https://one.test/v1", "https://one.test/privacy"),
-        Provider("two", "Provider Two", "openai_compatible", "https://two.test/v1"),
-    ],
-)
-
 
 @pytest.fixture
-def client() -> AsgiClient:
-    return AsgiClient(Edge(catalog.routes(CATALOG)))
+def reads() -> Reads:
+    return Reads()
 
 
-async def ids(client: AsgiClient, query: str) -> list[str]:
-    response = await client.get(f"/models{query}")
-    assert response.status_code == 200, response.text
-    return [each["id"] for each in response.json()["data"]]
-
-
-async def test_models_are_listed_whole_and_without_a_key(client: AsgiClient) -> None:
-    content = (await client.get("/models")).json()
+async def test_models_are_listed_whole_and_without_a_key(reads: Reads) -> None:
+    content = (await reads.anybody.get("/models")).json()
 
     listed = components.ModelsListResponse.model_validate(content)
     assert (listed.total_count, listed.links.next) == (4, None)
@@ -79,21 +36,23 @@ async def test_models_are_listed_whole_and_without_a_key(client: AsgiClient) -> 
     assert large["pricing"] == {"prompt": "0.00000015", "completion": "0.0000006", "request": "0"}
 
 
-async def test_pages_link_to_the_next_one(client: AsgiClient) -> None:
+@pytest.mark.parametrize("path", ["/models?limit=1&context=1500", "/models/user?limit=1&sort=newest"])
+async def test_pages_link_to_the_next_one(reads: Reads, path: str) -> None:
     seen: list[str] = []
-    path: str | None = "/models?limit=1&context=1500"
-    while path:
-        content = (await client.get(path)).json()
+    following: str | None = path
+    while following:
+        content = (await reads.client.get(following)).json()
+        assert len(content["data"]) == 1
         seen += [each["id"] for each in content["data"]]
-        assert content["total_count"] == 3
         following = content["links"]["next"]
-        path = following.removeprefix("/api/v1") if following else None
+        assert following is None or following.startswith(f"/api/v1{urlsplit(path).path}?")
+        following = following.removeprefix("/api/v1") if following else None
 
-    assert seen == ["acme/large", "acme/small:free", "other/small"]
+    assert len(seen) == len(set(seen)) == content["total_count"] == (3 if "context" in path else 4)
 
 
 async def test_links_to_pages_are_absolute_where_the_address_is_known() -> None:
-    client = AsgiClient(Edge(catalog.routes(CATALOG, public_url="https://api.test/prod")))
+    client = Reads(public_url="https://api.test/prod").anybody
 
     following = (await client.get("/models?limit=2")).json()["links"]["next"]
 
@@ -101,53 +60,57 @@ async def test_links_to_pages_are_absolute_where_the_address_is_known() -> None:
     assert urlsplit(following).query == "limit=2&offset=2"
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("?q=SMALL+free", ["acme/small:free"]),
-        ("?supported_parameters=tools,temperature", ["acme/large"]),
-        ("?input_modalities=image", ["acme/large"]),
-        ("?output_modalities=image", []),
-        ("?output_modalities=all&context=2500", ["other/small"]),
-        ("?model_authors=other,nobody", ["other/small"]),
-        ("?providers=Provider+Two", ["acme/large", "acme/small"]),
-        ("?max_price=0", ["acme/small:free"]),
-        ("?min_price=1", ["other/small"]),
-        ("?sort=newest", ["other/small", "acme/large", "acme/small:free", "acme/small"]),
-        ("?sort=pricing-high-to-low&offset=3", ["acme/small:free"]),
-        ("?zdr=true", []),
-        ("?offset=9", []),
-    ],
-)
-async def test_filters(client: AsgiClient, query: str, expected: list[str]) -> None:
-    assert await ids(client, query) == expected
+async def test_models_are_counted(reads: Reads) -> None:
+    assert (await reads.anybody.get("/models/count")).json() == {"data": {"count": 4}}
+    # The other filters are not this address's.
+    assert (await reads.anybody.get("/models/count?q=large")).json() == {"data": {"count": 4}}
+    assert (await reads.anybody.get("/models/count?output_modalities=audio")).json() == {"data": {"count": 0}}
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["?limit=0", "?limit=1001", "?offset=-1", "?offset=x", "?context=many", "?sort=best", "?max_price=a"],
-)
-async def test_wrong_parameters_are_refused_by_name(client: AsgiClient, query: str) -> None:
-    response = await client.get(f"/models{query}")
+async def test_an_accounts_models_need_its_key(reads: Reads) -> None:
+    refused = await reads.anybody.get("/models/user")
+    listed = await reads.client.get("/models/user?sort=newest&q=large")
 
-    assert response.status_code == 400
-    assert response.json()["error"]["message"].startswith(f"{query[1:].partition('=')[0]}: ")
+    assert refused.status_code == 401
+    components.ModelsListResponse.model_validate(listed.json())
+    assert [each["id"] for each in listed.json()["data"]] == [
+        "other/small",
+        "acme/large",
+        "acme/small:free",
+        "acme/small",
+    ]
+    assert listed.headers["cache-control"].startswith("private, ")
+    assert listed.headers["vary"] == "Authorization"
 
 
-async def test_models_are_counted(client: AsgiClient) -> None:
-    assert (await client.get("/models/count")).json() == {"data": {"count": 4}}
-    assert (await client.get("/models/count?output_modalities=audio&q=x")).json() == {"data": {"count": 0}}
+async def test_embedding_models_are_listed_by_themselves() -> None:
+    embedding = model("acme/embed", {"two": CHEAP}, output_modalities=("embeddings",))
+    reads = Reads(FixedCatalog([*MODELS, embedding], PROVIDERS))
+
+    content = (await reads.anybody.get("/embeddings/models")).json()
+
+    components.ModelsListResponse.model_validate(content)
+    assert [each["id"] for each in content["data"]] == ["acme/embed"]
+    assert "acme/embed" not in await reads.ids("")
+    assert (await reads.anybody.get("/embeddings/models?offset=1")).json()["data"] == []
+    assert (await reads.anybody.get("/embeddings/models?limit=0")).status_code == 400
 
 
-async def test_one_model(client: AsgiClient) -> None:
-    response = await client.get("/model/acme/small:free")
+async def test_there_may_be_no_embedding_models(reads: Reads) -> None:
+    content = (await reads.anybody.get("/embeddings/models")).json()
+
+    assert content == {"data": [], "links": {"next": None}, "total_count": 0}
+
+
+async def test_one_model(reads: Reads) -> None:
+    response = await reads.anybody.get("/model/acme/small:free")
 
     components.ModelResponse.model_validate(response.json())
     assert response.json()["data"]["pricing"]["prompt"] == "0"
 
 
-async def test_a_models_endpoints(client: AsgiClient) -> None:
-    response = await client.get("/models/acme/large/endpoints")
+async def test_a_models_endpoints(reads: Reads) -> None:
+    response = await reads.anybody.get("/models/acme/large/endpoints")
 
     parsed = operations.ListEndpointsResponse.model_validate(response.json()).data
     assert [endpoint.tag for endpoint in parsed.endpoints] == ["one", "two"]
@@ -158,42 +121,145 @@ async def test_a_models_endpoints(client: AsgiClient) -> None:
     assert first["supports_tool_choice"] == dict.fromkeys(("auto", "none", "required", "function"), True)
 
 
-@pytest.mark.parametrize("slug", ["acme/large:nitro", "acme/small:free:floor"])
-async def test_variants_that_only_route_show_their_model(client: AsgiClient, slug: str) -> None:
-    response = await client.get(f"/models/{slug}/endpoints")
+@pytest.mark.parametrize("slug", ["acme/large:nitro", "acme/small:free:floor", "acme/large:nitro:online"])
+async def test_variants_that_only_route_show_their_model(reads: Reads, slug: str) -> None:
+    response = await reads.anybody.get(f"/models/{slug}/endpoints")
 
-    assert response.json()["data"]["id"] == slug.rpartition(":")[0]
+    assert response.json()["data"]["id"] == slug.replace(":nitro", "").replace(":floor", "").replace(":online", "")
+
+
+@pytest.mark.parametrize("slug", ["acme/big", "acme/big:nitro"])
+async def test_a_renamed_model_is_found_by_its_old_name(reads: Reads, slug: str) -> None:
+    one = (await reads.anybody.get(f"/model/{slug}")).json()["data"]
+    endpoints = (await reads.anybody.get(f"/models/{slug}/endpoints")).json()["data"]
+
+    assert one["id"] == endpoints["id"] == "acme/large"
+    assert "alias_target" not in one
+
+
+@pytest.mark.parametrize("slug", ["~acme/large-latest", "~acme/large-latest:floor"])
+async def test_a_familys_latest_says_which_model_it_is(reads: Reads, slug: str) -> None:
+    content = (await reads.anybody.get(f"/model/{slug}")).json()
+    endpoints = (await reads.anybody.get(f"/models/{slug}/endpoints")).json()["data"]
+
+    components.ModelResponse.model_validate(content)
+    assert content["data"]["id"] == "~acme/large-latest"
+    assert content["data"]["name"] == "Acme: Large Latest"
+    assert content["data"]["alias_target"] == {"slug": "acme/large", "name": "Acme: Large 4.7"}
+    assert endpoints["id"] == "acme/large"
 
 
 @pytest.mark.parametrize("path", ["/model/acme/none", "/models/acme/large:free/endpoints", f"/model/acme/{'x' * 3000}"])
-async def test_unknown_models(client: AsgiClient, path: str) -> None:
-    response = await client.get(path)
+async def test_unknown_models(reads: Reads, path: str) -> None:
+    response = await reads.anybody.get(path)
 
     assert response.status_code == 404
     assert response.json()["error"]["metadata"] == {"error_type": "not_found"}
     assert len(response.text) < 400
 
 
-async def test_providers(client: AsgiClient) -> None:
-    content = (await client.get("/providers")).json()
+async def test_providers(reads: Reads) -> None:
+    content = (await reads.anybody.get("/providers")).json()
 
     operations.ListProvidersResponse.model_validate(content)
     assert [provider["slug"] for provider in content["data"]] == ["one", "two"]
 
 
-@pytest.mark.parametrize("path", ["/models", "/models/count", "/models/acme/large/endpoints", "/providers"])
-async def test_caches_may_keep_and_revalidate(client: AsgiClient, path: str) -> None:
-    first = await client.get(path)
+async def test_new_models_can_be_subscribed_to() -> None:
+    odd = model("acme/odd", {"two": CHEAP}, age_days=1, name="Acme: <Odd> & more", description="a\x00b")
+    client = Reads(FixedCatalog([*MODELS, odd], PROVIDERS), public_url="https://api.test").anybody
+
+    response = await client.get("/models?use_rss=true&model_authors=acme")
+
+    assert response.headers["content-type"] == "application/rss+xml"
+    items = ElementTree.fromstring(response.content).findall("channel/item")
+    guids = [item.findtext("guid") for item in items]
+    assert guids == ["acme/odd", "acme/large", "acme/small:free", "acme/small"]
+    assert items[0].findtext("title") == "Acme: <Odd> & more"
+    assert items[0].findtext("link") == "https://api.test/api/v1/model/acme/odd"
+    assert items[0].findtext("pubDate") == "Mon, 23 Nov 2026 06:00:00 GMT"
+    assert items[0].findtext("description") == "ab"
+
+
+PATHS = (
+    "/models",
+    "/models?sort=latency-low-to-high",
+    "/models?use_rss=true",
+    "/models/count",
+    "/model/acme/large",
+    "/models/acme/large/endpoints",
+    "/embeddings/models",
+    "/endpoints/zdr",
+    "/providers",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_caches_may_keep_and_revalidate(reads: Reads, path: str) -> None:
+    first = await reads.anybody.get(path)
+    assert first.status_code == 200
     assert first.headers["cache-control"].startswith("public, max-age=")
     etag = first.headers["etag"]
 
     for held in (etag, f"W/{etag}", f'"other", {etag}', "*"):
-        again = await client.get(path, **{"if-none-match": held})
+        again = await reads.anybody.get(path, **{"if-none-match": held})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
-    assert (await client.get(path, **{"if-none-match": '"other"'})).status_code == 200
+    assert (await reads.anybody.get(path, **{"if-none-match": '"other"'})).status_code == 200
+
+
+class Changing(FixedCatalog):
+    """One whose current catalog the test sets."""
+
+    def __init__(self) -> None:
+        super().__init__(MODELS, PROVIDERS, version="1")
+        self.latest: Catalog = CATALOG
+
+    def current(self) -> Catalog:  # type: ignore[override]
+        return self.latest
+
+
+async def test_answers_change_with_the_catalog() -> None:
+    catalog = Changing()
+    reads = Reads(catalog)
+    paths = ("/models", "/models?q=large", "/models/count", "/model/acme/large", "/models/acme/large/endpoints")
+    before = [(await reads.anybody.get(path)).headers["etag"] for path in (*paths, "/providers")]
+
+    # Equal to the one before in all that it shows.
+    catalog.latest = FixedCatalog(MODELS, PROVIDERS, version="2")
+    same = [(await reads.anybody.get(path)).headers["etag"] for path in (*paths, "/providers")]
+    catalog.latest = FixedCatalog([replace(LARGE, name="Another")], PROVIDERS, version="3")
+    after = [(await reads.anybody.get(path)).headers["etag"] for path in paths]
+
+    assert same == before
+    assert not set(after) & set(before)
+    assert (await reads.anybody.get("/model/acme/large")).json()["data"]["name"] == "Another"
+
+
+async def test_no_number_of_different_questions_fills_the_memory() -> None:
+    answers, answer = CatalogAnswers(CATALOG), build_answer({})
+    for number in range(1000):
+        answers.keep(f"/models?context={number}", answer)
+        assert answers.find("/models?context=0") is answer, "what is asked for again and again is kept"
+
+    assert sum(answers.find(f"/models?context={number}") is not None for number in range(1000)) < 50
 
 
 def test_prices_are_plain_decimals() -> None:
     prices = present_pricing(Pricing(Decimal("1E-10"), Decimal("1E+1"), request=Decimal("0.0100")))
 
     assert prices == {"prompt": "0.0000000001", "completion": "10", "request": "0.01"}
+
+
+def test_prices_that_change_tell_when() -> None:
+    steps = (
+        PriceOverride((("prompt", Decimal("0.000006")),), min_prompt_tokens=200_000),
+        PriceOverride((("completion", Decimal("0.000001")),), utc_start=1630, utc_end=30),
+    )
+
+    prices = present_pricing(Pricing(Decimal("0.000003"), Decimal("0.000002"), overrides=steps))
+
+    components.PublicPricing.model_validate(prices)
+    assert prices["overrides"] == [
+        {"min_prompt_tokens": 200_000, "prompt": "0.000006"},
+        {"utc_start": 1630, "utc_end": 30, "completion": "0.000001"},
+    ]

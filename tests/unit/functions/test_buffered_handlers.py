@@ -15,6 +15,7 @@ from turnpike.api.auth import Guard
 from turnpike.api.edge import Edge
 from turnpike.domain.api_keys import ApiKey, hash_secret, label_of
 from turnpike.domain.catalog import Catalog, Endpoint, FixedCatalog, Model, Provider
+from turnpike.domain.health import HealthReport
 from turnpike.domain.ids import AccountId
 from turnpike.domain.pricing import Pricing
 from turnpike.services.authenticate import Authenticate
@@ -52,7 +53,7 @@ class Functions:
                     GrantCredit(ledger),
                 )
             ),
-            "catalog": Edge(catalog.routes(_catalog())),
+            "catalog": Edge(catalog.routes(_catalog(), guard=guard, reports=lambda: HealthReport(0, {}))),
         }
 
     def __call__(self, function: str, event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -19,17 +19,24 @@ BODY = b'{"models": {}}' * 1000
 class Publisher:
     """Answers every request with the same bytes; `asked` holds the heads of the requests."""
 
-    def __init__(self, *pieces: bytes, wait_s: float = 0) -> None:
-        self.pieces, self.wait_s = pieces, wait_s
+    def __init__(self, answer: bytes, *, hangs: bool = False) -> None:
+        self.answer = answer
         self.asked: list[str] = []
+        self.may_end = asyncio.Event()
+        self.left: list[asyncio.Task[None]] = []
+        if not hangs:
+            self.may_end.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.left.append(task)
         self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
-        for piece in self.pieces:
-            writer.write(piece)
-            await writer.drain()
-        await asyncio.sleep(self.wait_s)
+        writer.write(self.answer)
+        await self.may_end.wait()
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 def head(status: str = "200 OK", **headers: object) -> bytes:
@@ -49,8 +56,9 @@ async def published(publisher: Publisher) -> AsyncGenerator[tuple[PooledTranspor
         yield transport, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/data.json"
     finally:
         await transport.aclose()
+        publisher.may_end.set()
         server.close()
-        await asyncio.sleep(0.02)
+        await asyncio.gather(*publisher.left)
 
 
 async def get(
@@ -106,7 +114,7 @@ async def test_what_is_refused_says_where_and_why(answer: bytes, message: str) -
 
 async def test_it_does_not_wait_for_ever() -> None:
     with pytest.raises(SourceUnavailable, match=r"it did not come within 0\.1 s"):
-        await get(Publisher(head(content_length=100), wait_s=0.5), within_s=0.1)
+        await get(Publisher(head(content_length=100), hangs=True), within_s=0.1)
 
 
 async def test_nobody_there() -> None:

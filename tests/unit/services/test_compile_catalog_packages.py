@@ -142,6 +142,13 @@ def test_the_command_writes_and_reports(tmp_path: Path, capsys: pytest.CaptureFi
     assert "could be any of" not in capsys.readouterr().out
 
 
+def test_it_is_compiled_once_a_day() -> None:
+    path = catalog.built_catalog()
+    written = path.stat().st_mtime_ns
+    assert len(parse_artefact(path.read_bytes())["models"]) >= 300
+    assert (catalog.built_catalog(), path.stat().st_mtime_ns) == (path, written)
+
+
 def test_the_command_names_the_line_of_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('[[models]]\nid = "nonsense"\n')
@@ -168,3 +175,31 @@ def test_all_of_it_can_be_read_and_served(compiled: CompiledCatalog, models: dic
     assert {model.id for model in read.models} == set(models)
     for model in read.models:
         assert len({endpoint.tag for endpoint in model.endpoints}) == len(model.endpoints)
+        for endpoint in model.endpoints:
+            assert endpoint.pricing.is_free == model.id.endswith(":free"), model.id
+            assert (endpoint.max_completion_tokens or 0) <= endpoint.context_length
+
+
+def test_what_models_dev_does_not_say_of_a_model_is_added(compiled: CompiledCatalog, models: dict[str, Any]) -> None:
+    sets = compiled.artefact["parameters"]
+    assert isinstance(sets, list)
+
+    def taken(slug: str, provider: str) -> set[str]:
+        return set(sets[at(models, slug, provider).get("parameters", models[slug]["parameters"])])
+
+    for slug, structured, verbose in (
+        ("anthropic/claude-3-haiku", False, False),
+        ("anthropic/claude-opus-4", False, False),
+        ("anthropic/claude-opus-4.1", True, False),
+        ("anthropic/claude-haiku-4.5", True, False),
+        ("anthropic/claude-sonnet-4.5", True, False),
+        ("anthropic/claude-sonnet-4.6", True, True),
+        ("anthropic/claude-opus-4.7", True, True),
+    ):
+        parameters = taken(slug, "anthropic")
+        assert ("structured_outputs" in parameters, "verbosity" in parameters) == (structured, verbose), slug
+        assert ("response_format" in parameters) == structured, slug
+    assert "structured_outputs" not in taken("anthropic/claude-sonnet-4", "google-vertex")
+    assert "structured_outputs" in taken("anthropic/claude-sonnet-4.5", "google-vertex")
+    assert "structured_outputs" in taken("google/gemini-2.5-flash-lite", "google-vertex")
+    assert "top_k" in taken("amazon/nova-lite-v1", "amazon-bedrock")

@@ -1,8 +1,11 @@
 """Models, endpoints and providers, as OpenRouter's clients read them."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
-from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
+from turnpike.domain.catalog import Endpoint, Model, Provider
+from turnpike.domain.health import EndpointReport, Percentiles
 from turnpike.domain.pricing import CONDITIONS, PARTS, Pricing, present_price
 
 
@@ -33,16 +36,25 @@ def present_model(model: Model) -> dict[str, Any]:
     }
 
 
-def present_model_endpoints(model: Model, catalog: Catalog) -> dict[str, Any]:
+def present_alias(alias: str, model: Model) -> dict[str, Any]:
+    """The model as a family's `~author/family-latest` shows it, which stands for another one some day."""
+    return {
+        **present_model(model),
+        "id": alias,
+        "name": _name_of_alias(alias, model),
+        "links": {"details": f"/api/v1/models/{alias}/endpoints"},
+        "alias_target": {"slug": model.id, "name": model.name},
+    }
+
+
+def present_model_endpoints(model: Model, endpoints: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": model.id,
         "name": model.name,
         "created": model.created,
         "description": model.description,
         "architecture": _present_architecture(model),
-        "endpoints": [
-            _present_endpoint(model, endpoint, catalog.get_provider(endpoint.provider)) for endpoint in model.endpoints
-        ],
+        "endpoints": list(endpoints),
     }
 
 
@@ -88,7 +100,8 @@ def _present_architecture(model: Model) -> dict[str, Any]:
     }
 
 
-def _present_endpoint(model: Model, endpoint: Endpoint, provider: Provider) -> dict[str, Any]:
+def present_endpoint(model: Model, endpoint: Endpoint, provider: Provider) -> dict[str, Any]:
+    """All but what it has been doing lately."""
     parameters = sorted(endpoint.supported_parameters)
     takes_tool_choice = "tool_choice" in endpoint.supported_parameters
     return {
@@ -111,10 +124,27 @@ def _present_endpoint(model: Model, endpoint: Endpoint, provider: Provider) -> d
         "native_tools": {},
         "service_tier": endpoint.service_tier,
         "status": 0,
-        # Nothing is measured yet.
-        "latency_last_30m": None,
-        "throughput_last_30m": None,
-        "uptime_last_5m": None,
-        "uptime_last_30m": None,
-        "uptime_last_1d": None,
     }
+
+
+def present_report(report: EndpointReport, *, to_anybody: bool) -> dict[str, Any]:
+    """What an endpoint has been doing lately; how fast it was is only for those who have a key."""
+    return {
+        "latency_last_30m": None if to_anybody else _present_percentiles(report.latency_last_30m),
+        "throughput_last_30m": None if to_anybody else _present_percentiles(report.throughput_last_30m),
+        "uptime_last_5m": report.uptime_last_5m,
+        "uptime_last_30m": report.uptime_last_30m,
+        "uptime_last_1d": report.uptime_last_1d,
+    }
+
+
+def _present_percentiles(found: Percentiles | None) -> dict[str, float] | None:
+    return {"p50": found.p50, "p75": found.p75, "p90": found.p90, "p99": found.p99} if found else None
+
+
+def _name_of_alias(alias: str, model: Model) -> str:
+    """`Anthropic: Claude Opus Latest`, with the words spelled as in the model's own name."""
+    author, separator, rest = model.name.rpartition(": ")
+    spelled = {word.casefold(): word for word in re.split(r"[\s-]+", rest)}
+    words = (spelled.get(word, word.capitalize()) for word in alias.partition("/")[2].split("-"))
+    return f"{author}{separator}{' '.join(words)}"

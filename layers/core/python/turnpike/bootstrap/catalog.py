@@ -2,6 +2,7 @@
 
 from turnpike.api import catalog
 from turnpike.api.edge import Edge
+from turnpike.bootstrap.health import build_reports
 from turnpike.bootstrap.resources import Resources, resources
 
 
@@ -10,4 +11,11 @@ def app() -> Edge:
 
 
 def build_app(parts: Resources) -> Edge:
-    return Edge(catalog.routes(parts.catalog, public_url=parts.settings.public_url))
+    return Edge(
+        catalog.routes(
+            parts.catalog,
+            guard=parts.guard,
+            reports=build_reports(parts),
+            public_url=parts.settings.public_url,
+        )
+    )

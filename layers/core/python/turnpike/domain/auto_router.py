@@ -169,7 +169,9 @@ def _is_plain(model: Model) -> bool:
 
 
 def _profile(model: Model, newest: int) -> _Profile:
-    price = min(endpoint.pricing.combined for endpoint in model.endpoints)
+    # What a service tier costs is only paid by those who ask for it.
+    ordinary = [endpoint for endpoint in model.endpoints if endpoint.service_tier is None]
+    price = min(endpoint.pricing.combined for endpoint in ordinary or model.endpoints)
     providers = len({endpoint.provider for endpoint in model.endpoints})
     newness = 2.0 ** (-(newest - model.created) / _HALF_LIFE_S)
     return _Profile(model, price, 2 * newness + min(log2(1 + providers), 4.0) / 2)

@@ -18,13 +18,13 @@ Applied last and file by file; errors name the file and the line.
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from turnpike.domain.catalog_tables import MissingError, Row, parse_toml
-from turnpike.domain.pricing import CONDITIONS, MOST_PER_CALL, MOST_PER_TOKEN, PARTS, PER_CALL, present_price
+from turnpike.services.catalog_fields import MODEL_KEYS, endpoint_changes, model_changes
 
 _SLUG = re.compile(r"~?[a-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)*", re.IGNORECASE)
 _Table = dict[str, object]
@@ -149,9 +149,9 @@ def _apply_model(models: _Table, providers: Mapping[str, object], row: Row) -> N
         if models.pop(slug, None) is None:
             raise row.missing("hidden", f"hides {slug}, which is no model")
         return
-    model = {"tokenizer": "Other", **_table(models, slug), **_changes(row, _MODEL)}
-    for key in _MODEL:
-        if slug not in models and key != "knowledge_cutoff" and _MODEL_KEYS.get(key, key) not in model:
+    model = {"tokenizer": "Other", **_table(models, slug), **model_changes(row)}
+    for key, name in MODEL_KEYS.items():
+        if slug not in models and name not in model:
             raise row.missing(key, "is missing, and the model is new")
     endpoints = list(_endpoints(models, slug))
     marks: set[object] = set()
@@ -178,15 +178,11 @@ def _apply_endpoint(endpoints: list[_Table], providers: Mapping[str, object], ro
     if mark[0] not in providers:
         raise row.missing("provider", f"is {mark[0]}, which is no provider")
     earlier = next((each for each in endpoints if _mark(each) == mark), {})
-    endpoint = {**earlier, **_changes(row, _ENDPOINT)}
-    if "pricing" in row:
-        endpoint["pricing"] = _pricing(row.table("pricing"))
-        # Tiers were counted from a price that is gone.
+    changes = endpoint_changes(row)
+    endpoint = {**earlier, **changes}
+    if "pricing" in changes and "tiers" not in changes:
+        # They were counted from a price that is gone.
         endpoint.pop("tiers", None)
-    if "tiers" in row:
-        endpoint["tiers"] = {tier: _parts(prices) for tier, prices in row.table("tiers").tables()}
-    if "timeouts" in row:
-        endpoint["timeouts"] = _timeouts(row.table("timeouts"))
     row.refuse_unknown()
     for key in ("upstream_model", "pricing"):
         if key not in endpoint:
@@ -233,100 +229,6 @@ def _mark_of(row: Row) -> tuple[str, str, str | None]:
 
 def _mark(endpoint: Mapping[str, object]) -> tuple[object, object, object]:
     return endpoint["provider"], endpoint.get("quantization", "unknown"), endpoint.get("variant")
-
-
-def _changes(row: Row, fields: Mapping[str, Callable[[Row, str], object]]) -> _Table:
-    return {_MODEL_KEYS.get(key, key): read(row, key) for key, read in fields.items() if key in row}
-
-
-def _pricing(row: Row) -> _Table:
-    """Both base prices, so that none is zero by mistake; in the form that they are printed in."""
-    priced: _Table = {}
-    for part in PARTS:
-        if part in row or part in ("prompt", "completion"):
-            priced[part] = _price(row, part)
-    steps = []
-    for step in row.rows("overrides"):
-        conditions = {name: step.whole_or_none(name) for name in CONDITIONS if name in step}
-        parts = _parts(step)
-        if not conditions or not parts:
-            raise step.error(None, "needs a condition and a price")
-        steps.append({**conditions, **parts})
-    row.refuse_unknown()
-    return {**priced, "overrides": steps} if steps else priced
-
-
-def _parts(row: Row) -> _Table:
-    parts: _Table = {part: _price(row, part) for part in PARTS if part in row}
-    row.refuse_unknown()
-    return parts
-
-
-def _price(row: Row, part: str) -> str:
-    text = row.text(part)
-    try:
-        price = Decimal(text)
-    except InvalidOperation:
-        raise row.error(part, f"is {text!r}, which is no decimal") from None
-    most = MOST_PER_CALL if part in PER_CALL else MOST_PER_TOKEN
-    if not price.is_finite() or not 0 <= price <= most:
-        raise row.error(part, f"is not between 0 and {most} USD; prices are those of one token")
-    return present_price(price)
-
-
-def _timeouts(row: Row) -> _Table:
-    found: _Table = {}
-    for key in ("connect_s", "first_token_s", "gap_s", "whole_s"):
-        value = row.get(key)
-        if value is not None:
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 3600:
-                raise row.error(key, "is not a number of seconds")
-            found[key] = value
-    row.refuse_unknown()
-    return found
-
-
-def _texts(row: Row, key: str) -> object:
-    texts = row.texts(key)
-    if not texts:
-        raise row.error(key, "is empty")
-    return list(texts)
-
-
-def _parameters(row: Row, key: str) -> object:
-    return sorted(set(row.texts(key)))
-
-
-def _positive(row: Row, key: str) -> object:
-    return row.whole_or_none(key, least=1)
-
-
-_MODEL_KEYS = {"supported_parameters": "parameters"}
-_MODEL: Mapping[str, Callable[[Row, str], object]] = {
-    "name": Row.text,
-    "description": Row.text,
-    "created": _positive,
-    "context_length": _positive,
-    "input_modalities": _texts,
-    "output_modalities": _texts,
-    "tokenizer": Row.text,
-    "supported_parameters": _parameters,
-    "knowledge_cutoff": Row.text,
-}
-_ENDPOINT: Mapping[str, Callable[[Row, str], object]] = {
-    "provider": Row.text,
-    "upstream_model": Row.text,
-    "wire": Row.text,
-    "context_length": _positive,
-    "max_completion_tokens": _positive,
-    "supported_parameters": _parameters,
-    "quantization": Row.text,
-    "variant": Row.text,
-    "region": Row.text,
-    "input_modalities": _texts,
-    "collects_data": Row.flag_or_none,
-    "zdr": Row.flag_or_none,
-}
 
 
 def _table(parent: Mapping[str, object], key: str) -> _Table:

@@ -53,6 +53,10 @@ def parse_usage(given: Json) -> Usage:
         cached_tokens=read,
         cache_write_tokens=written,
         reasoning_tokens=_count(_object(given, "output_tokens_details"), "thinking_tokens"),
+        cache_write_1h_tokens=sum(
+            _count(_object(part, "cache_creation"), "ephemeral_1h_input_tokens") for part in parts
+        ),
+        web_search_requests=_count(_object(given, "server_tool_use"), "web_search_requests"),
     )
 
 

@@ -250,6 +250,9 @@ def parse_usage(usage: Json) -> Usage:
         completion_tokens=usage["outputTokens"],
         cached_tokens=cached,
         cache_write_tokens=written,
+        cache_write_1h_tokens=sum(
+            each.get("inputTokens") or 0 for each in usage.get("cacheDetails") or () if each.get("ttl") == "1h"
+        ),
     )
 
 

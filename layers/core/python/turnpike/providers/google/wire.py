@@ -67,8 +67,11 @@ def parse_usage(usage: Json) -> Usage:
         completion_tokens=_count(usage, "candidatesTokenCount") + thoughts,
         cached_tokens=_count(usage, "cachedContentTokenCount"),
         reasoning_tokens=thoughts,
-        prompt_audio_tokens=_audio(usage, "promptTokensDetails") + _audio(usage, "toolUsePromptTokensDetails"),
-        completion_audio_tokens=_audio(usage, "candidatesTokensDetails"),
+        prompt_audio_tokens=sum(
+            _of_modality("AUDIO", usage, name) for name in ("promptTokensDetails", "toolUsePromptTokensDetails")
+        ),
+        completion_audio_tokens=_of_modality("AUDIO", usage, "candidatesTokensDetails"),
+        completion_image_tokens=_of_modality("IMAGE", usage, "candidatesTokensDetails"),
     )
 
 
@@ -96,12 +99,12 @@ def _token(given: Json) -> dict[str, Any]:
 
 
 # Both read whatever is there: usage is looked at last, when an answer cannot become unreadable any more.
-def _audio(usage: Json, name: str) -> int:
+def _of_modality(modality: str, usage: Json, name: str) -> int:
     details = usage.get(name)
     return sum(
         _count(each, "tokenCount")
         for each in (details if isinstance(details, list) else ())
-        if isinstance(each, dict) and each.get("modality") == "AUDIO"
+        if isinstance(each, dict) and each.get("modality") == modality
     )
 
 

@@ -1,0 +1,79 @@
+"""The reads of the catalog that is deployed, as if there were a key for every provider."""
+
+import pytest
+from openrouter import components, operations
+
+from infra.catalog import built_catalog
+from turnpike.domain.health import EndpointReport, Percentiles
+from turnpike.storage.catalog_artefact import ArtefactCatalog, read_artefact
+
+from tests.unit.api.catalog_reads import Reads
+
+pytestmark = pytest.mark.anyio
+
+PATHS = (
+    "/models",
+    "/models?sort=throughput-high-to-low",
+    "/models?min_age_days=1",
+    "/models?use_rss=true",
+    "/models/count",
+    "/model/openai/gpt-oss-120b",
+    "/models/openai/gpt-oss-120b/endpoints",
+    "/endpoints/zdr",
+    "/embeddings/models",
+    "/providers",
+)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> ArtefactCatalog:
+    artefact = read_artefact(built_catalog())
+    return ArtefactCatalog(
+        artefact, {f"{slug.upper().replace('-', '_')}_API_KEY": "key" for slug in artefact["providers"]}
+    )
+
+
+@pytest.fixture
+def reads(compiled: ArtefactCatalog) -> Reads:
+    reads = Reads(compiled)
+    percentiles = Percentiles(1.5, 2, 3, 4)
+    for model in compiled.models:
+        for endpoint in model.endpoints:
+            reads.tell(endpoint, EndpointReport(100.0, 99.0, 98.0, percentiles, percentiles))
+    return reads
+
+
+async def test_every_model_is_read_by_openrouters_clients(reads: Reads, compiled: ArtefactCatalog) -> None:
+    listed = components.ModelsListResponse.model_validate((await reads.anybody.get("/models")).json())
+
+    assert listed.total_count == len(listed.data) == len(list(compiled.models)) >= 300
+    for each in listed.data:
+        assert (
+            components.ModelResponse.model_validate((await reads.client.get(f"/model/{each.id}")).json()).data == each
+        )
+        found = (await reads.client.get(f"/models/{each.id}/endpoints")).json()
+        endpoints = operations.ListEndpointsResponse.model_validate(found).data.endpoints
+        assert endpoints
+        assert len({(endpoint.provider_name, endpoint.tag) for endpoint in endpoints}) == len(endpoints)
+        assert {endpoint.uptime_last_1d for endpoint in endpoints} == {98.0}
+
+
+async def test_every_endpoint_without_retention_is_read(reads: Reads, compiled: ArtefactCatalog) -> None:
+    content = (await reads.client.get("/endpoints/zdr")).json()
+
+    listed = operations.ListEndpointsZdrResponse.model_validate(content).data
+    assert len(listed) == sum(endpoint.zdr for model in compiled.models for endpoint in model.endpoints) > 50
+
+
+async def test_providers_are_read(reads: Reads) -> None:
+    content = (await reads.anybody.get("/providers")).json()
+
+    assert len(operations.ListProvidersResponse.model_validate(content).data) >= 15
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_warm_answer_is_the_same_as_the_first(reads: Reads, path: str) -> None:
+    first, again = [await reads.client.get(path) for _ in range(2)]
+    assert first.status_code == again.status_code == 200
+    assert first.content == again.content
+    assert first.headers["etag"] == again.headers["etag"]
