@@ -12,12 +12,11 @@ from turnpike.domain.errors import (
     Conflict,
     InsufficientCredit,
     KeyLimitExceeded,
-    ReferenceReused,
     TemporarilyBusy,
 )
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
-from turnpike.domain.ledger import Balance, Hold, LedgerEntry, Resolution
+from turnpike.domain.ledger import Balance, Correction, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import day_of, first_day_of, window_of
 
@@ -91,15 +90,20 @@ class InMemoryLedger:
             self._records.setdefault((record.account_id, record.id), record)
 
     def top_up(self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> bool:
-        entry = ledger.top_up_entry(account_id, amount, reference=reference, now_s=now_s)
-        with self._lock:
-            earlier = self._entries[account_id].get(entry.entry_id)
-            if earlier is None:
-                self._append(entry)
-                return True
-            if earlier.available_delta != amount:
-                raise ReferenceReused(f"{reference} was used before with another amount")
-            return False
+        return self._append_once(ledger.top_up_entry(account_id, amount, reference=reference, now_s=now_s))
+
+    def adjust(
+        self,
+        account_id: AccountId,
+        kind: Correction,
+        amount: NanoUsd,
+        *,
+        reference: str,
+        now_s: int,
+        may_overdraw: bool = False,
+    ) -> bool:
+        entry = ledger.correction_entry(account_id, kind, amount, reference=reference, now_s=now_s)
+        return self._append_once(entry, may_overdraw=may_overdraw)
 
     def find_hold(self, account_id: AccountId, hold_id: GenerationId) -> Hold | None:
         with self._lock:
@@ -173,6 +177,18 @@ class InMemoryLedger:
     def _count(self, hold: Hold, by: int) -> None:
         if hold.key_limit is not None:
             self._used[hold.account_id, hold.key_hash, hold.key_limit.window] += by
+
+    def _append_once(self, entry: LedgerEntry, *, may_overdraw: bool = False) -> bool:
+        with self._lock:
+            earlier = self._entries[entry.account_id].get(entry.entry_id)
+            if earlier is not None:
+                ledger.check_same_amount(entry, earlier)
+                return False
+            available = self._balances[entry.account_id].available
+            if entry.available_delta < 0 and available < -entry.available_delta and not may_overdraw:
+                raise InsufficientCredit("The account has less than that", available=available)
+            self._append(entry)
+            return True
 
     def _append(self, entry: LedgerEntry) -> None:
         entries = self._entries[entry.account_id]

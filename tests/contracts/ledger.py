@@ -1,7 +1,7 @@
 """The contract of `ports.Ledger` and `ports.Generations`."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -17,7 +17,7 @@ from turnpike.domain.errors import (
 )
 from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash, new_account_id, new_generation_id
-from turnpike.domain.ledger import Balance, Hold, KeyLimit, balance_of
+from turnpike.domain.ledger import Balance, Correction, Hold, KeyLimit, balance_of
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import window_of
 from turnpike.ports import Generations, Ledger
@@ -27,6 +27,7 @@ NOW = 1_795_428_000
 DAY = 86_400
 KEY = KeyHash("a" * 64)
 OTHER_KEY = KeyHash("b" * 64)
+CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 
 
 def nano(amount: int) -> NanoUsd:
@@ -455,6 +456,46 @@ class LedgerContract:
     def test_a_top_up_of_nothing_is_a_bug(self, ledger: Ledger, account: AccountId, amount: int) -> None:
         with pytest.raises(ValueError, match="adds"):
             ledger.top_up(account, nano(amount), reference="evt_1", now_s=NOW)
+
+    @pytest.mark.parametrize("kind", CORRECTIONS)
+    @pytest.mark.parametrize("amount", [-1000, -1, 1, 250])
+    def test_a_correction_is_made_once_per_kind_and_reference(
+        self, ledger: Ledger, rich: AccountId, kind: Correction, amount: int
+    ) -> None:
+        for expected in (True, False):
+            assert ledger.adjust(rich, kind, nano(amount), reference="one", now_s=NOW) is expected
+        with pytest.raises(ReferenceReused):
+            ledger.adjust(rich, kind, nano(amount + 5000), reference="one", now_s=NOW)
+        assert ledger.get_balance(rich) == Balance(nano(1000 + amount), ZERO, nano(1000 + amount), ZERO)
+        (other,) = {*CORRECTIONS} - {kind}
+        assert ledger.adjust(rich, other, nano(5), reference="one", now_s=NOW)
+        self.check(ledger, rich, available=1005 + amount, held=0)
+
+    def test_a_correction_takes_no_more_than_there_is(self, ledger: Ledger, rich: AccountId) -> None:
+        ledger.hold(self.new_hold(rich, 300))
+        with pytest.raises(InsufficientCredit) as refused:
+            ledger.adjust(rich, "adjustment", nano(-701), reference="one", now_s=NOW)
+        assert refused.value.available == 700
+        self.check(ledger, rich, available=700, held=300)
+
+    def test_a_payment_that_is_taken_back_leaves_what_was_spent_of_it_owed(
+        self, ledger: Ledger, rich: AccountId
+    ) -> None:
+        hold = self.new_hold(rich, 300)
+        ledger.hold(hold)
+        assert ledger.adjust(rich, "refund", nano(-1000), reference="re_1", now_s=NOW, may_overdraw=True)
+        self.check(ledger, rich, available=-300, held=300)
+        with pytest.raises(InsufficientCredit) as refused:
+            ledger.hold(self.new_hold(rich, 1))
+        assert refused.value.available == -300
+        # What costs more than it held gets no more from an account that owes.
+        assert ledger.capture(rich, hold.hold_id, nano(310), NOW, None).charged == 300
+        self.check(ledger, rich, available=-300, held=0)
+
+    @pytest.mark.parametrize("kind", CORRECTIONS)
+    def test_a_correction_of_nothing_is_a_bug(self, ledger: Ledger, rich: AccountId, kind: Correction) -> None:
+        with pytest.raises(ValueError, match="nothing"):
+            ledger.adjust(rich, kind, ZERO, reference="one", now_s=NOW)
 
     def test_amounts_are_exact_beyond_what_floats_hold(self, ledger: Ledger, account: AccountId) -> None:
         fortune = 2**53 + 1

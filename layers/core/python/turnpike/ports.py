@@ -9,7 +9,7 @@ from turnpike.domain.chat import ChatRequest, Completion, Delta
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
-from turnpike.domain.ledger import Balance, Hold, LedgerEntry, Resolution
+from turnpike.domain.ledger import Balance, Correction, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import NanoUsd
 
 if TYPE_CHECKING:
@@ -58,6 +58,23 @@ class Ledger(Protocol):
         """Add credit once per reference; False when that reference was used before.
 
         Raises ReferenceReused when it was used with another amount, and TemporarilyBusy.
+        """
+
+    def adjust(
+        self,
+        account_id: AccountId,
+        kind: Correction,
+        amount: NanoUsd,
+        *,
+        reference: str,
+        now_s: int,
+        may_overdraw: bool = False,
+    ) -> bool:
+        """Give or take credit once per kind and reference; False when it was done before.
+
+        Only with `may_overdraw` may it take more than there is: a payment that was taken back is gone, and the account
+        owes what it has spent of it. Raises ReferenceReused when it was done with another amount, InsufficientCredit,
+        and TemporarilyBusy.
         """
 
     def find_hold(self, account_id: AccountId, hold_id: GenerationId) -> Hold | None: ...

@@ -12,12 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from turnpike.domain.errors import HoldMismatch, HoldNotFound, HoldResolved
+from turnpike.domain.errors import HoldMismatch, HoldNotFound, HoldResolved, ReferenceReused
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
 from turnpike.domain.money import ZERO, NanoUsd
 
 HoldState = Literal["pending", "captured", "voided", "expired"]
 EntryKind = Literal["top_up", "hold", "capture", "void", "expire", "overage", "refund", "adjustment"]
+Correction = Literal["refund", "adjustment"]
+"""A refund undoes a charge (credit comes back) or a payment (credit goes); an adjustment is the operator's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,15 @@ def top_up_entry(account_id: AccountId, amount: NanoUsd, *, reference: str, now_
     return LedgerEntry(f"top_up#{reference}", account_id, "top_up", amount, ZERO, reference, now_s)
 
 
+def correction_entry(
+    account_id: AccountId, kind: Correction, amount: NanoUsd, *, reference: str, now_s: int
+) -> LedgerEntry:
+    """`amount` is signed: what is below zero takes credit away."""
+    if not amount:
+        raise ValueError(f"a {kind} of nothing")
+    return LedgerEntry(f"{kind}#{reference}", account_id, kind, amount, ZERO, reference, now_s)
+
+
 def hold_entry(hold: Hold) -> LedgerEntry:
     if hold.amount < 0:
         raise ValueError(f"a hold cannot be negative: {hold.amount}")
@@ -100,6 +111,12 @@ def extend_entry(hold: Hold, by: NanoUsd, now_s: int) -> LedgerEntry:
         raise ValueError(f"an extension adds to a hold: {by}")
     entry = _entry(hold, "hold", NanoUsd(-by), by, now_s)
     return replace(entry, entry_id=f"{hold.hold_id}#hold#{hold.amount}")
+
+
+def check_same_amount(entry: LedgerEntry, earlier: LedgerEntry) -> None:
+    """Whether `earlier`, which has the same id, moves the same credit. Raises ReferenceReused if not."""
+    if earlier.available_delta != entry.available_delta:
+        raise ReferenceReused(f"{entry.reference} was used before with another amount")
 
 
 def check_repeated(hold: Hold, earlier: Hold) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from turnpike.domain import ledger
 from turnpike.domain.api_keys import ApiKey, KeySpend
-from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded, ReferenceReused, TemporarilyBusy
+from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded, TemporarilyBusy
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, GenerationId
-from turnpike.domain.ledger import Balance, Hold, LedgerEntry, Resolution
+from turnpike.domain.ledger import Balance, Correction, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import day_of, first_day_of, window_of
 from turnpike.storage import keys
@@ -103,16 +103,20 @@ class DynamoLedger:
             self._transactions.write(self._actions.put_generation(record))
 
     def top_up(self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> bool:
-        entry = ledger.top_up_entry(account_id, amount, reference=reference, now_s=now_s)
-        try:
-            self._transactions.write(
-                self._actions.put_entries(entry) | self._actions.change_balance(account_id, ledger.balance_of([entry]))
-            )
-        except Refused as refused:
-            if parse_entry(refused.found[entry.entry_id]).available_delta != amount:
-                raise ReferenceReused(f"{reference} was used before with another amount") from None
-            return False
-        return True
+        return self._append_once(ledger.top_up_entry(account_id, amount, reference=reference, now_s=now_s))
+
+    def adjust(
+        self,
+        account_id: AccountId,
+        kind: Correction,
+        amount: NanoUsd,
+        *,
+        reference: str,
+        now_s: int,
+        may_overdraw: bool = False,
+    ) -> bool:
+        entry = ledger.correction_entry(account_id, kind, amount, reference=reference, now_s=now_s)
+        return self._append_once(entry, may_overdraw=may_overdraw)
 
     def find_hold(self, account_id: AccountId, hold_id: GenerationId) -> Hold | None:
         item = self._get(keys.hold(account_id, hold_id))
@@ -161,6 +165,19 @@ class DynamoLedger:
 
         used = self._limit_used(account_id, key, now_s)
         return KeySpend(total, since(day_of(now_s)), since(week), since(month), used)
+
+    def _append_once(self, entry: LedgerEntry, *, may_overdraw: bool = False) -> bool:
+        """Whether the entry, which moves credit by itself, was not written before."""
+        change = self._actions.change_balance(entry.account_id, ledger.balance_of([entry]), may_overdraw=may_overdraw)
+        try:
+            self._transactions.write(self._actions.put_entries(entry) | change)
+        except Refused as refused:
+            if entry.entry_id not in refused.found:
+                available = parse_balance(refused.found["balance"]).available
+                raise InsufficientCredit("The account has less than that", available=available) from None
+            ledger.check_same_amount(entry, parse_entry(refused.found[entry.entry_id]))
+            return False
+        return True
 
     def _limit_used(self, account_id: AccountId, key: ApiKey, now_s: int) -> NanoUsd:
         if key.limit is None:

@@ -23,7 +23,7 @@ class LedgerActions:
     def __init__(self, table: str) -> None:
         self._table = table
 
-    def change_balance(self, account_id: AccountId, change: Balance) -> Actions:
+    def change_balance(self, account_id: AccountId, change: Balance, *, may_overdraw: bool = False) -> Actions:
         changes = {
             "available": change.available,
             "held": change.held,
@@ -40,7 +40,7 @@ class LedgerActions:
             "ExpressionAttributeValues": {f":{name}": number(by) for name, by in changes.items()},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        if change.available < 0:
+        if change.available < 0 and not may_overdraw:
             # Only if what is taken is there; so never from an account that does not exist. What is given back
             # or added needs no condition: the hold or the entry beside it sees to it that it happens once.
             update["ConditionExpression"] = "available >= :taken"
