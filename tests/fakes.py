@@ -7,18 +7,22 @@ from threading import Lock
 from typing import Any
 
 from turnpike.domain import ledger
-from turnpike.domain.api_keys import ApiKey, KeySpend
+from turnpike.domain.api_keys import ApiKey, KeySpend, Spending
 from turnpike.domain.errors import (
     Conflict,
+    HoldResolved,
     InsufficientCredit,
     KeyLimitExceeded,
     TemporarilyBusy,
 )
 from turnpike.domain.generation import Generation
-from turnpike.domain.ids import AccountId, GenerationId, KeyHash
+from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash, LeaseId
 from turnpike.domain.ledger import Balance, Correction, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import day_of, first_day_of, window_of
+
+Spent = defaultdict[tuple[AccountId, KeyHash], defaultdict[str, int]]
+"""By UTC day."""
 
 
 class InMemoryLedger:
@@ -29,22 +33,22 @@ class InMemoryLedger:
         self._lock = Lock()
         self._balances: defaultdict[AccountId, Balance] = defaultdict(Balance)
         self._entries: defaultdict[AccountId, dict[str, LedgerEntry]] = defaultdict(dict)
-        self._holds: dict[tuple[AccountId, GenerationId], Hold] = {}
-        self._first_amounts: dict[tuple[AccountId, GenerationId], NanoUsd] = {}
+        self._holds: dict[tuple[AccountId, HoldId], Hold] = {}
+        self._first_amounts: dict[tuple[AccountId, HoldId], NanoUsd] = {}
         self._used: defaultdict[tuple[AccountId, KeyHash, str], int] = defaultdict(int)
-        self._spent: defaultdict[tuple[AccountId, KeyHash], defaultdict[str, int]]
-        self._spent = defaultdict(lambda: defaultdict(int))
+        self._spent: Spent = defaultdict(lambda: defaultdict(int))
+        self._spent_byok: Spent = defaultdict(lambda: defaultdict(int))
         self._records: dict[tuple[AccountId, GenerationId], Generation] = {}
 
-    def hold(self, hold: Hold) -> None:
+    def hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> None:
         entry = ledger.hold_entry(hold)
         at = (hold.account_id, hold.hold_id)
         with self._lock:
             if at in self._holds:
                 earlier = replace(self._holds[at], amount=self._first_amounts[at])
                 return ledger.check_repeated(hold, earlier)
-            self._check_room(hold, hold.amount)
-            self._count(hold, hold.amount)
+            self._check_room(hold, hold.amount, counted=hold.counted, floor=floor)
+            self._count(hold, hold.counted)
             self._append(entry)
             self._holds[at] = hold
             self._first_amounts[at] = hold.amount
@@ -55,39 +59,69 @@ class InMemoryLedger:
         at = (hold.account_id, hold.hold_id)
         with self._lock:
             now = self._holds.get(at)
-            if now is None or now.state != "pending" or now.amount != hold.amount:
+            if now is None or now.state != "pending" or now.amount != hold.amount or now.is_closed:
                 standing = self._entries[hold.account_id].get(entry.entry_id)
                 ledger.check_extended(extended, by, now=now, entry=standing)
                 return extended
-            self._check_room(hold, by)
+            self._check_room(hold, by, counted=by)
             self._count(hold, by)
             self._append(entry)
-            self._holds[at] = extended
+            self._holds[at] = replace(extended, captured=now.captured)
         return extended
 
     def capture(
         self,
         account_id: AccountId,
-        hold_id: GenerationId,
+        hold_id: HoldId,
         cost: NanoUsd,
         now_s: int,
         record: Generation | None,
     ) -> Resolution:
+        byok_cost = ZERO if record is None else record.byok_cost
+
         def resolve(hold: Hold) -> Resolution:
             available = self._balances[account_id].available
-            return ledger.capture(hold, cost, available=available, now_s=now_s)
+            return ledger.capture(hold, cost, available=available, now_s=now_s, byok_cost=byok_cost)
 
         return self._resolve(account_id, hold_id, resolve, now_s, record)
 
-    def void(self, account_id: AccountId, hold_id: GenerationId, now_s: int, record: Generation | None) -> Resolution:
+    def void(self, account_id: AccountId, hold_id: HoldId, now_s: int, record: Generation | None) -> Resolution:
         return self._resolve(account_id, hold_id, lambda hold: ledger.void(hold, now_s), now_s, record)
 
-    def expire(self, account_id: AccountId, hold_id: GenerationId, now_s: int) -> Resolution:
+    def expire(self, account_id: AccountId, hold_id: HoldId, now_s: int) -> Resolution:
         return self._resolve(account_id, hold_id, lambda hold: ledger.expire(hold, now_s), now_s, None)
 
-    def record(self, record: Generation) -> None:
+    def capture_part(self, record: Generation, lease_id: LeaseId, cost: NanoUsd, now_s: int) -> Resolution:
+        account_id, at = record.account_id, (record.account_id, lease_id)
         with self._lock:
-            self._records.setdefault((record.account_id, record.id), record)
+            if f"{record.id}#capture" in self._entries[account_id]:
+                raise HoldResolved(record.id, "captured")
+            lease = ledger.check_pending(self._holds.get(at), lease_id)
+            available = self._balances[account_id].available
+            part = ledger.capture_part(
+                account_id, lease_id, record.id, cost, left=lease.left, available=available, now_s=now_s
+            )
+            within = -part.entries[0].held_delta
+            self._holds[at] = replace(lease, captured=NanoUsd(lease.captured + within))
+            self._move(lease, part, now_s, record)
+        return part
+
+    def close(self, lease: Hold, give_back: NanoUsd, now_s: int) -> None:
+        entry = ledger.close_entry(lease, give_back, now_s)
+        at = (lease.account_id, lease.hold_id)
+        with self._lock:
+            now = self._holds.get(at)
+            if now is None or now.state != "pending" or now.is_closed or now.amount != lease.amount:
+                return ledger.check_closed(lease, now)
+            if now.left < give_back:
+                return ledger.check_closed(lease, now)
+            self._append(entry)
+            self._count(now, -give_back)
+            self._holds[at] = replace(now, amount=NanoUsd(now.amount - give_back), is_closed=True)
+
+    def record(self, record: Generation) -> bool:
+        with self._lock:
+            return self._records.setdefault((record.account_id, record.id), record) is record
 
     def top_up(self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> bool:
         return self._append_once(ledger.top_up_entry(account_id, amount, reference=reference, now_s=now_s))
@@ -105,7 +139,7 @@ class InMemoryLedger:
         entry = ledger.correction_entry(account_id, kind, amount, reference=reference, now_s=now_s)
         return self._append_once(entry, may_overdraw=may_overdraw)
 
-    def find_hold(self, account_id: AccountId, hold_id: GenerationId) -> Hold | None:
+    def find_hold(self, account_id: AccountId, hold_id: HoldId) -> Hold | None:
         with self._lock:
             return self._holds.get((account_id, hold_id))
 
@@ -116,6 +150,14 @@ class InMemoryLedger:
     def get_balance(self, account_id: AccountId) -> Balance:
         with self._lock:
             return self._balances[account_id]
+
+    def get_room(self, account_id: AccountId, key: ApiKey, now_s: int) -> NanoUsd:
+        with self._lock:
+            available = self._balances[account_id].available
+            if key.limit is None:
+                return available
+            used = self._used[account_id, key.hash, window_of(key.limit_reset, now_s)]
+            return NanoUsd(min(available, key.limit - used))
 
     def list_entries(self, account_id: AccountId) -> Iterator[LedgerEntry]:
         with self._lock:
@@ -128,24 +170,27 @@ class InMemoryLedger:
 
     def get_key_spend(self, account_id: AccountId, key: ApiKey, now_s: int) -> KeySpend:
         with self._lock:
-            days = self._spent[account_id, key.hash]
+            credit, byok = self._spending(account_id, key, now_s)
             used = self._used[account_id, key.hash, window_of(key.limit_reset, now_s)]
+        return KeySpend(credit, byok, NanoUsd(used) if key.limit is not None else ZERO)
 
-        def since(day: str) -> NanoUsd:
-            return NanoUsd(sum(spent for each, spent in days.items() if each >= day))
+    def count_earlier_spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> None:
+        with self._lock:
+            credit, byok = self._spending(account_id, key, now_s)
+            at = (account_id, key.hash, window_of(key.limit_reset, now_s))
+            spent = credit.within(key.limit_reset)
+            if key.include_byok_in_limit:
+                spent = NanoUsd(spent + byok.within(key.limit_reset))
+            self._used[at] = max(self._used[at], spent)
 
-        return KeySpend(
-            since(""),
-            since(day_of(now_s)),
-            since(first_day_of("weekly", now_s)),
-            since(first_day_of("monthly", now_s)),
-            NanoUsd(used) if key.limit is not None else ZERO,
-        )
+    def _spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> tuple[Spending, Spending]:
+        at = account_id, key.hash
+        return _spending(self._spent[at], now_s), _spending(self._spent_byok[at], now_s)
 
     def _resolve(
         self,
         account_id: AccountId,
-        hold_id: GenerationId,
+        hold_id: HoldId,
         resolve: Callable[[Hold], Resolution],
         now_s: int,
         record: Generation | None,
@@ -153,25 +198,30 @@ class InMemoryLedger:
         with self._lock:
             hold = ledger.check_pending(self._holds.get((account_id, hold_id)), hold_id)
             resolution = resolve(hold)
-            for entry in resolution.entries:
-                self._append(entry)
-            self._count(hold, resolution.charged - hold.amount)
-            if resolution.charged:
-                self._spent[account_id, hold.key_hash][day_of(now_s)] += resolution.charged
             self._holds[account_id, hold_id] = replace(hold, state=resolution.state)
-            if record is not None:
-                self._records[account_id, hold_id] = replace(record, cost=resolution.charged)
+            self._move(hold, resolution, now_s, record)
         return resolution
 
-    def _check_room(self, hold: Hold, amount: NanoUsd) -> None:
+    def _move(self, hold: Hold, resolution: Resolution, now_s: int, record: Generation | None) -> None:
+        for entry in resolution.entries:
+            self._append(entry)
+        self._count(hold, resolution.counted_delta)
+        at = (hold.account_id, hold.key_hash)
+        if resolution.charged:
+            self._spent[at][day_of(now_s)] += resolution.charged
+        if record is not None:
+            self._spent_byok[at][day_of(now_s)] += record.byok_cost
+            self._records[record.account_id, record.id] = replace(record, cost=resolution.charged)
+
+    def _check_room(self, hold: Hold, amount: NanoUsd, *, counted: NanoUsd, floor: NanoUsd = ZERO) -> None:
         """What costs nothing is never refused, whatever is left."""
         available = self._balances[hold.account_id].available
-        if amount > 0 and available < amount:
+        if amount > 0 and available < max(amount, floor):
             raise InsufficientCredit("The account's credit does not cover this", available=available)
-        if hold.key_limit is None or amount == 0:
+        if hold.key_limit is None or counted == 0:
             return
         left = hold.key_limit.limit - self._used[hold.account_id, hold.key_hash, hold.key_limit.window]
-        if left < amount:
+        if left < max(counted, floor):
             raise KeyLimitExceeded("The key's limit does not cover this", remaining=NanoUsd(max(left, 0)))
 
     def _count(self, hold: Hold, by: int) -> None:
@@ -202,6 +252,14 @@ class InMemoryLedger:
             NanoUsd(old.credits_total + change.credits_total),
             NanoUsd(old.usage_total + change.usage_total),
         )
+
+
+def _spending(days: Mapping[str, int], now_s: int) -> Spending:
+    def since(day: str) -> NanoUsd:
+        return NanoUsd(sum(spent for each, spent in days.items() if each >= day))
+
+    firsts = day_of(now_s), first_day_of("weekly", now_s), first_day_of("monthly", now_s)
+    return Spending(since(""), *map(since, firsts))
 
 
 class InMemoryGenerations:

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from turnpike.domain.api_keys import ApiKey, KeySpend, LimitReset
+from turnpike.domain.api_keys import ApiKey, KeySpend, LimitReset, Spending
 from turnpike.domain.chat import Usage
 from turnpike.domain.errors import (
     HoldMismatch,
@@ -511,7 +511,7 @@ class LedgerContract:
             ledger.hold(hold)
             ledger.capture(rich, hold.hold_id, nano(amount), first + day * DAY, None)
         key = ApiKey(KEY, rich, "", "")
-        expected = KeySpend(nano(31), nano(24), nano(30), nano(28), ZERO)
+        expected = KeySpend(Spending(nano(31), nano(24), nano(30), nano(28)))
         assert ledger.get_key_spend(rich, key, first + DAY) == expected
         assert ledger.get_key_spend(rich, ApiKey(OTHER_KEY, rich, "", ""), first) == KeySpend()
 

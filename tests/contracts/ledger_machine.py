@@ -195,7 +195,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for name, limit in LIMITS.items():
                 spend = self.spend(account_id, name)
                 window = window_of(RESETS[name], self.now_s)
-                assert spend.total == self.charged[account_id, KeyHash(name)]
+                assert spend.credit.total == self.charged[account_id, KeyHash(name)]
                 assert spend.limit_used == (self.used[account_id, KeyHash(name), window] if limit else 0)
 
     def a_generation_stays_as_it_was_first_recorded(self) -> None:

@@ -132,7 +132,7 @@ def test_a_hold_resolves_once_whoever_races(
 
     assert checked_balance(ledger, account) == Balance(nano(1000 - won.charged), ZERO, nano(1000), won.charged)
     spend = ledger.get_key_spend(account, ApiKey(KEY, account, "", "", limit=nano(500)), PAST)
-    assert (spend.total, spend.daily, spend.limit_used) == (won.charged,) * 3
+    assert (spend.credit.total, spend.credit.daily, spend.limit_used) == (won.charged,) * 3
     stored = DynamoGenerations(dynamodb, ledger_table).find(*at)
     assert (stored.cost if stored else None) == (None if won.state == "expired" else won.charged)
 
@@ -215,5 +215,5 @@ def test_a_busy_account_stays_balanced(ledger: DynamoLedger, account: AccountId)
     assert balance.held == sum(hold.amount for hold in pending)
     key = ApiKey(KEY, account, "", "", limit=nano(2000))
     spend = ledger.get_key_spend(account, key, NOW)
-    assert spend.total == balance.usage_total
+    assert spend.credit.total == balance.usage_total
     assert spend.limit_used == balance.usage_total + balance.held

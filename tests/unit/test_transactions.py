@@ -1,6 +1,7 @@
 """Transactions under what the emulator never shows: conflicts, throttling, lost connections."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.ids import AccountId, GenerationId
-from turnpike.domain.ledger import Hold
+from turnpike.domain.ledger import Hold, KeyLimit
 from turnpike.storage.ledger import DynamoLedger
 from turnpike.storage.ledger_actions import LedgerActions
 from turnpike.storage.transactions import Refused, Transactions
@@ -17,8 +18,13 @@ from tests.contracts.ledger import KEY, NOW, nano
 from tests.stubs import stubbed_dynamodb
 
 HOLD = Hold(GenerationId("gen-1"), AccountId("acct-1"), KEY, nano(5), NOW, NOW + 60)
-ACTIONS = LedgerActions("table").put_hold(HOLD) | LedgerActions("table").count_spent(HOLD, nano(1), NOW)
-"""Three actions: `hold`, `spent_total`, `spent_day`."""
+_ACTIONS = LedgerActions("table")
+ACTIONS = (
+    _ACTIONS.put_hold(HOLD)
+    | _ACTIONS.count_spent(HOLD.account_id, KEY, nano(1), nano(0), NOW)
+    | _ACTIONS.correct_counted(replace(HOLD, key_limit=KeyLimit(nano(9))), nano(1))
+)
+"""Three actions: `hold`, `spent`, `limit`."""
 CANCELED = "TransactionCanceledException"
 TRIES = 9
 
@@ -112,7 +118,7 @@ def test_a_condition_that_fails_tells_what_it_met(script: Script) -> None:
     script.fail(CANCELED, {"Code": "ConditionalCheckFailed", "Item": item}, "None", "ConditionalCheckFailed")
     with pytest.raises(Refused) as refused:
         script.write()
-    assert refused.value.found == {"hold": item, "spent_day": {}}
+    assert refused.value.found == {"hold": item, "limit": {}}
     assert script.waits == []
 
 

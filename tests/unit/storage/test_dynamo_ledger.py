@@ -10,7 +10,7 @@ from turnpike.domain.errors import HoldResolved, TemporarilyBusy
 from turnpike.domain.ids import AccountId, GenerationId
 from turnpike.domain.ledger import Hold, hold_entry
 from turnpike.storage import keys
-from turnpike.storage.items import hold_item
+from turnpike.storage.items import Item, hold_item
 from turnpike.storage.keys import OPEN_SHARDS
 from turnpike.storage.ledger import DynamoLedger
 from turnpike.storage.transactions import Refused
@@ -23,6 +23,10 @@ FIRST, SECOND, THIRD = map(hold_item, HOLDS)
 MORE = {"pk": FIRST["pk"], "sk": FIRST["sk"]}
 
 
+def key_of(item: Item) -> Item:
+    return {name: item[name] for name in ("pk", "sk")}
+
+
 def query(**expected: Any) -> dict[str, Any]:
     """The parameters of a query, as far as they matter."""
     return {"TableName": "table", "KeyConditionExpression": ANY, "ExpressionAttributeValues": ANY, **expected}
@@ -31,11 +35,23 @@ def query(**expected: Any) -> dict[str, Any]:
 def test_expired_holds_of_every_page_and_shard() -> None:
     client, stub = stubbed_dynamodb()
     index = {"IndexName": "holds_by_expiry"}
-    stub.add_response("query", {"Items": [FIRST], "LastEvaluatedKey": MORE}, query(**index))
-    stub.add_response("query", {"Items": [SECOND]}, query(**index, ExclusiveStartKey=MORE))
+    resolved, gone = hold_item(replace(HOLDS[0], state="captured")), {}
+
+    def look_at(item: Item, found: Item) -> None:
+        read = {"TableName": "table", "Key": key_of(item), "ConsistentRead": True}
+        stub.add_response("get_item", {"Item": found} if found else {}, read)
+
+    # The index has keys alone, and may be late: two of what it names are no longer pending.
+    page = {"Items": [key_of(FIRST), key_of(SECOND), key_of(THIRD)], "LastEvaluatedKey": MORE}
+    stub.add_response("query", page, query(**index))
+    for item, found in ((FIRST, FIRST), (SECOND, resolved), (THIRD, gone)):
+        look_at(item, found)
+    stub.add_response("query", {"Items": [key_of(SECOND)]}, query(**index, ExclusiveStartKey=MORE))
+    look_at(SECOND, SECOND)
     for _ in OPEN_SHARDS[1:-1]:
         stub.add_response("query", {"Items": []}, query(**index))
-    stub.add_response("query", {"Items": [THIRD]}, query(**index))
+    stub.add_response("query", {"Items": [key_of(THIRD)]}, query(**index))
+    look_at(THIRD, THIRD)
 
     assert list(DynamoLedger(client, "table").list_expired_holds(NOW)) == HOLDS
     stub.assert_no_pending_responses()

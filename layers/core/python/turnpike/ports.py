@@ -8,9 +8,9 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest, Completion, Delta
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.generation import Generation
-from turnpike.domain.ids import AccountId, GenerationId, KeyHash
+from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash, LeaseId
 from turnpike.domain.ledger import Balance, Correction, Hold, LedgerEntry, Resolution
-from turnpike.domain.money import NanoUsd
+from turnpike.domain.money import ZERO, NanoUsd
 
 if TYPE_CHECKING:
     # What only some requests use is not loaded with what all of them do.
@@ -25,34 +25,56 @@ if TYPE_CHECKING:
 class Ledger(Protocol):
     """Credit, holds and history. Every method is atomic and safe to repeat."""
 
-    def hold(self, hold: Hold) -> None:
-        """Move `hold.amount` from available to held. Repeating the same hold is a no-op.
+    def hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> None:
+        """Move `hold.amount` from available to held, if the account and the key have at least `floor` left.
+
+        Repeating the same hold is a no-op.
 
         Raises InsufficientCredit, KeyLimitExceeded, HoldMismatch, HoldResolved, TemporarilyBusy.
         """
 
     def extend(self, hold: Hold, by: NanoUsd, now_s: int) -> Hold:
-        """Add to a pending hold, which must be as last seen; returns it with its new amount.
+        """Add to a pending hold, which must be as last seen; returns it with its new amount. Not to a closed lease.
 
         Raises as `hold`, and HoldNotFound.
         """
 
     def capture(
-        self, account_id: AccountId, hold_id: GenerationId, cost: NanoUsd, now_s: int, record: Generation | None
+        self, account_id: AccountId, hold_id: HoldId, cost: NanoUsd, now_s: int, record: Generation | None
     ) -> Resolution:
         """Charge `cost`, return the rest of the hold, and store the generation, all or nothing.
 
-        The stored record's cost is what was charged. Raises HoldNotFound, HoldResolved, TemporarilyBusy.
+        The stored record's cost is what was charged. Raises HoldNotFound, HoldResolved, TemporarilyBusy;
+        HoldMismatch for a lease, as `void` does.
         """
 
-    def void(self, account_id: AccountId, hold_id: GenerationId, now_s: int, record: Generation | None) -> Resolution:
+    def void(self, account_id: AccountId, hold_id: HoldId, now_s: int, record: Generation | None) -> Resolution:
         """Return the whole hold, charge nothing. Raises as `capture`."""
 
-    def expire(self, account_id: AccountId, hold_id: GenerationId, now_s: int) -> Resolution:
-        """Return a hold that is past its time. Raises as `capture`; HoldMismatch if it is not past it."""
+    def expire(self, account_id: AccountId, hold_id: HoldId, now_s: int) -> Resolution:
+        """Return a hold that is past its time, or what is left of a lease.
 
-    def record(self, record: Generation) -> None:
-        """Store a generation whose hold is gone; the first record of an id stays. Raises TemporarilyBusy."""
+        Raises as `capture`; HoldMismatch if it is not past it.
+        """
+
+    def capture_part(self, record: Generation, lease_id: LeaseId, cost: NanoUsd, now_s: int) -> Resolution:
+        """Charge `cost` to a pending lease, once per generation, and store the generation, all or nothing.
+
+        What exceeds the lease is overage, as in `capture`. Raises HoldResolved with state `captured` when this
+        generation was captured before, with the lease's own when that is over; HoldNotFound, TemporarilyBusy.
+        """
+
+    def close(self, lease: Hold, give_back: NanoUsd, now_s: int) -> None:
+        """Return a part of a lease, once; from then on it is only captured from. It must be of the amount last seen.
+
+        Raises HoldNotFound, HoldResolved, HoldMismatch, TemporarilyBusy. Closing it again is a no-op.
+        """
+
+    def record(self, record: Generation) -> bool:
+        """Store a generation for which nothing is to be charged; False when one of its id is there, which stays.
+
+        Raises TemporarilyBusy.
+        """
 
     def top_up(self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> bool:
         """Add credit once per reference; False when that reference was used before.
@@ -77,10 +99,13 @@ class Ledger(Protocol):
         and TemporarilyBusy.
         """
 
-    def find_hold(self, account_id: AccountId, hold_id: GenerationId) -> Hold | None: ...
+    def find_hold(self, account_id: AccountId, hold_id: HoldId) -> Hold | None: ...
 
     def get_balance(self, account_id: AccountId) -> Balance:
         """Zero for an account that never had any credit."""
+
+    def get_room(self, account_id: AccountId, key: ApiKey, now_s: int) -> NanoUsd:
+        """What the key could hold: what is available, or what its limit leaves of that. Below zero for what is owed."""
 
     def list_entries(self, account_id: AccountId) -> Iterator[LedgerEntry]:
         """Every entry once, in no promised order."""
@@ -89,6 +114,12 @@ class Ledger(Protocol):
         """Pending holds past their time, of every account."""
 
     def get_key_spend(self, account_id: AccountId, key: ApiKey, now_s: int) -> KeySpend: ...
+
+    def count_earlier_spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> None:
+        """Count against the key's limit what it has spent in the limit's current window, where less is counted.
+
+        For a limit that is new, or that counts in another window than before. Raises TemporarilyBusy.
+        """
 
 
 class Generations(Protocol):

@@ -43,6 +43,9 @@ class Settings:
     """A hold that nobody settled by then is returned. Above an invocation's 15 minutes and the queue's delays."""
     allowance_tokens: int = 2048
     """Output credited in advance to a request that names no maximum; it is extended while the answer grows."""
+    lease_s: int = 60
+    """How long credit that an environment leases serves its requests, which then need no write before their provider
+    is called; 0 for never."""
     longest_wait_s: float = 3600.0
     """How long an endpoint is left alone at most, whatever its Retry-After says."""
     hedge_after: str = ""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from turnpike.api.times import present_time
-from turnpike.domain.api_keys import ApiKey, KeySpend
+from turnpike.domain.api_keys import ApiKey, KeySpend, Spending
 from turnpike.domain.money import ZERO, NanoUsd, present_usd
 from turnpike.domain.periods import next_reset_s
 from turnpike.services.manage_keys import KeyReport
@@ -59,20 +59,22 @@ def present_current_key(current: CurrentKey) -> dict[str, Any]:
 def _present_spending(key: ApiKey, spend: KeySpend) -> dict[str, Any]:
     remaining = None if key.limit is None else max(key.limit - spend.limit_used, ZERO)
     return {
-        "usage": present_usd(spend.total),
-        "usage_daily": present_usd(spend.daily),
-        "usage_weekly": present_usd(spend.weekly),
-        "usage_monthly": present_usd(spend.monthly),
-        # Nothing runs on customers' own provider keys yet.
-        "byok_usage": 0,
-        "byok_usage_daily": 0,
-        "byok_usage_weekly": 0,
-        "byok_usage_monthly": 0,
+        **_present_periods("usage", spend.credit),
+        **_present_periods("byok_usage", spend.byok),
         "limit": None if key.limit is None else present_usd(key.limit),
         "limit_remaining": None if remaining is None else present_usd(NanoUsd(remaining)),
         "limit_reset": key.limit_reset,
         "include_byok_in_limit": key.include_byok_in_limit,
         "expires_at": None if key.expires_at_s is None else present_time(key.expires_at_s),
+    }
+
+
+def _present_periods(name: str, spending: Spending) -> dict[str, float]:
+    return {
+        name: present_usd(spending.total),
+        f"{name}_daily": present_usd(spending.daily),
+        f"{name}_weekly": present_usd(spending.weekly),
+        f"{name}_monthly": present_usd(spending.monthly),
     }
 
 

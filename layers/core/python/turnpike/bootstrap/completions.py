@@ -25,10 +25,11 @@ from turnpike.services.admit import Admit
 from turnpike.services.attempts import Watch
 from turnpike.services.complete_chat import CompleteChat
 from turnpike.services.hedge import Hedge, Percentile
+from turnpike.services.leases import Leases
 from turnpike.services.report_usage import ReportUsage
 from turnpike.services.settle_usage import SettleUsage
 from turnpike.storage.queue import SqsUsageQueue
-from turnpike.telemetry import PROVIDER_REFUSED_US, UNSETTLED_USAGE, MetricUnit, count, logger
+from turnpike.telemetry import PROVIDER_REFUSED_US, UNSETTLED_USAGE, MetricUnit, count, log_failure, logger
 
 
 def app() -> Edge:
@@ -39,12 +40,19 @@ def build_app(parts: Resources) -> Edge:
     settings = parts.settings
     upstream = build_upstream(parts)
     health = build_health(parts)
+    leases = build_leases(parts)
+
+    async def aclose() -> None:
+        await upstream.aclose()
+        if leases is not None:
+            await leases.aclose()
+
     return Edge(
         chat.routes(
             parts.guard,
             CompleteChat(
                 catalog=parts.catalog.current,
-                admit=Admit(parts.ledger, settings.hold_ttl_s, settings.allowance_tokens),
+                admit=Admit(parts.ledger, settings.hold_ttl_s, settings.allowance_tokens, leases),
                 upstream=upstream,
                 report=_report_usage(parts),
                 watch=Watch(Waits(settings.longest_wait_s), health, _log_refusal),
@@ -58,8 +66,15 @@ def build_app(parts: Resources) -> Edge:
             keepalive_s=settings.keepalive_s,
             find_answer=find_answers(parts, settings.cache_table) if settings.cache_table else None,
         ),
-        aclose=upstream.aclose,
+        aclose=aclose,
     )
+
+
+def build_leases(parts: Resources) -> Leases | None:
+    settings = parts.settings
+    if not settings.lease_s:
+        return None
+    return Leases(parts.ledger, serve_s=settings.lease_s, hold_ttl_s=settings.hold_ttl_s, on_failure=_note_lease)
 
 
 def build_hedge(hedge_after: str, health: Health) -> Hedge | None:
@@ -117,6 +132,10 @@ def _log_unsettled(event: dict[str, Any]) -> None:
     """The event holds counts and ids, and neither prompt nor completion: it can be settled from the log."""
     logger.critical("unsettled_usage", extra={"event": orjson.loads(orjson.dumps(event))})
     count(UNSETTLED_USAGE, 1, MetricUnit.Count)
+
+
+def _note_lease(error: Exception) -> None:
+    log_failure("credit not leased", error)
 
 
 def _log_refusal(error: UpstreamError) -> None:

@@ -34,16 +34,29 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class KeySpend:
-    """What a key has spent: captured generations, in nano-USD, by UTC day, week and month.
-
-    `limit_used` counts what its limit counts: spending and open holds in the limit's current window.
-    """
+class Spending:
+    """In all, and in the current UTC day, week and month."""
 
     total: NanoUsd = ZERO
     daily: NanoUsd = ZERO
     weekly: NanoUsd = ZERO
     monthly: NanoUsd = ZERO
+
+    def within(self, reset: LimitReset | None) -> NanoUsd:
+        """Of the window that a limit with this reset counts in now."""
+        amount: NanoUsd = getattr(self, reset or "total")
+        return amount
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpend:
+    """What a key has spent: `credit` on captured generations, `byok` at its customer's own provider accounts.
+
+    `limit_used` counts what its limit counts: spending and open holds in the limit's current window.
+    """
+
+    credit: Spending = Spending()
+    byok: Spending = Spending()
     limit_used: NanoUsd = ZERO
 
 

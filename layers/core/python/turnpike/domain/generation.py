@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from turnpike.domain.chat import Usage
-from turnpike.domain.ids import AccountId, GenerationId, KeyHash
+from turnpike.domain.ids import AccountId, GenerationId, KeyHash, LeaseId
 from turnpike.domain.money import ZERO, NanoUsd
 
 Outcome = Literal["ok", "rate_limited", "client", "failed", "cancelled"]
@@ -71,3 +71,11 @@ class Generation:
     user_agent: str | None = None
     response_cache_source_id: GenerationId | None = None
     """The generation whose answer this one repeats, from the response cache and at no cost."""
+    lease_id: LeaseId | None = None
+    """The lease that it is captured from; None when it has a hold of its own."""
+    is_byok: bool = False
+    """Whether the customer's own provider account was charged `upstream_cost`; `cost` is our fee for it."""
+
+    @property
+    def byok_cost(self) -> NanoUsd:
+        return self.upstream_cost if self.is_byok else ZERO

@@ -9,12 +9,31 @@ KeyHash = NewType("KeyHash", str)
 """Lower-case hex SHA-256 of an API key: its public id."""
 GenerationId = NewType("GenerationId", str)
 """`gen-<epoch seconds>-<20 characters>`; also the id of the generation's hold, and so its idempotency key."""
+LeaseId = NewType("LeaseId", str)
+"""`lease-…` in the same way: of a hold that no single generation owns."""
+HoldId = GenerationId | LeaseId
 
+LEASE_PREFIX = "lease-"
+
+_GENERATION_RANDOM = 20
 _ALPHABET = string.ascii_letters + string.digits
 
 
 def new_generation_id(now_s: float) -> GenerationId:
-    return GenerationId(f"gen-{int(now_s)}-{_random(20)}")
+    return GenerationId(f"gen-{int(now_s)}-{_random(_GENERATION_RANDOM)}")
+
+
+def time_of(generation_id: GenerationId) -> int | None:
+    """When it was made, in epoch seconds; None of what is no such id."""
+    prefix, _, rest = generation_id.partition("-")
+    seconds, _, random = rest.partition("-")
+    if prefix != "gen" or not (seconds.isascii() and seconds.isdigit()) or len(random) != _GENERATION_RANDOM:
+        return None
+    return int(seconds)
+
+
+def new_lease_id(now_s: float) -> LeaseId:
+    return LeaseId(f"{LEASE_PREFIX}{int(now_s)}-{_random(20)}")
 
 
 def new_account_id(now_s: float) -> AccountId:

@@ -20,6 +20,11 @@ def first_day_of(reset: LimitReset, now_s: float) -> str:
     return today.isoformat()
 
 
+def month_of(day: str) -> str:
+    """`2026-11`, of a day as `day_of` writes it."""
+    return day[:7]
+
+
 def window_of(reset: LimitReset | None, now_s: float) -> str:
     """The window that a key's limit counts in now: `total`, or `daily:2026-11-23` and the like."""
     return "total" if reset is None else f"{reset}:{first_day_of(reset, now_s)}"

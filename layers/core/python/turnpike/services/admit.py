@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 from anyio.to_thread import run_sync
 
@@ -11,11 +12,12 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded
 from turnpike.domain.ids import GenerationId
-from turnpike.domain.ledger import Hold, KeyLimit
+from turnpike.domain.ledger import Hold, key_limit_of
 from turnpike.domain.money import ZERO, NanoUsd, round_up
-from turnpike.domain.periods import window_of
 from turnpike.domain.pricing import Pricing, tokens_for
 from turnpike.ports import Ledger
+from turnpike.services.leases import Leases
+from turnpike.services.reserve import OwnHold, Reserve
 
 _WORTHWHILE_TOKENS = 16
 """Credit for fewer output tokens than this answers nothing; OpenAI's own minimum for an answer is 16."""
@@ -23,9 +25,15 @@ _WORTHWHILE_TOKENS = 16
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The hold, and the output that it pays for. `max_tokens` caps the upstream where credit is short."""
+    """What is set aside for a generation, and the output that it pays for.
 
-    hold: Hold
+    `max_tokens` caps the upstream: as the client asked, or where credit is short.
+    """
+
+    generation_id: GenerationId
+    principal: Principal
+    created_at_s: int
+    reserve: Reserve
     prompt_tokens: int
     max_tokens: int | None
 
@@ -33,13 +41,15 @@ class Admission:
 @dataclass(frozen=True, slots=True)
 class Admit:
     """With `max_tokens`, prompt and all of it must be affordable. Without, a modest allowance is held,
-    which the stream extends as it grows; an account that cannot cover even that gets an answer as long
-    as its credit reaches, instead of a refusal.
+    which a stream extends as it grows; an account or a key that cannot cover even that gets an answer as long
+    as its credit reaches, instead of a refusal. So does one that could not pay for the longest answer there
+    may be, where the answer comes whole and nothing can be extended while it grows.
     """
 
     ledger: Ledger
     hold_ttl_s: int
     allowance_tokens: int
+    leases: Leases | None = None
 
     async def __call__(
         self,
@@ -52,46 +62,51 @@ class Admit:
         now_s: int,
     ) -> Admission:
         """Raises InsufficientCredit naming what is affordable, KeyLimitExceeded, TemporarilyBusy."""
-        output_tokens = self._output_tokens(request, route)
+        longest = max(endpoint.max_completion_tokens or endpoint.context_length for endpoint in route)
+        max_tokens = request.max_tokens
+        output_tokens = min(self.allowance_tokens, longest) if max_tokens is None else max_tokens
         amount = worst_cost(route, prompt_tokens, output_tokens, now_s)
-        hold = Hold(
+        is_open = max_tokens is None and not request.stream
+        floor = worst_cost(route, prompt_tokens, longest, now_s) if is_open else ZERO
+        hold = self._new_hold(principal, generation_id, amount, now_s)
+        reserve: Reserve | None = self.leases.take(principal, amount, floor=floor) if self.leases else None
+        if reserve is None:
+            try:
+                reserve = await self._hold(hold, floor=floor)
+            except (InsufficientCredit, KeyLimitExceeded) as error:
+                affordable = affordable_tokens(route, prompt_tokens, _room(error), now_s)
+                if max_tokens is not None or affordable < _WORTHWHILE_TOKENS:
+                    raise _refusal(error, principal, output_tokens, affordable) from None
+                max_tokens = affordable
+                reserve = await self._hold_less(hold, principal, route, prompt_tokens, affordable)
+        return Admission(generation_id, principal, now_s, reserve, prompt_tokens, max_tokens)
+
+    def _new_hold(self, principal: Principal, generation_id: GenerationId, amount: NanoUsd, now_s: int) -> Hold:
+        return Hold(
             generation_id,
             principal.account_id,
             principal.key.hash,
             amount,
             created_at_s=now_s,
             expires_at_s=now_s + self.hold_ttl_s,
-            key_limit=_key_limit(principal, now_s),
+            key_limit=key_limit_of(principal.key, now_s),
         )
-        try:
-            await run_sync(self.ledger.hold, hold)
-        except InsufficientCredit as error:
-            affordable = affordable_tokens(route, prompt_tokens, error.available, now_s)
-            if request.max_tokens is not None or affordable < _WORTHWHILE_TOKENS:
-                raise _too_little(error.available, output_tokens, affordable) from None
-            return await self._admit_less(hold, route, prompt_tokens, affordable)
-        except KeyLimitExceeded as error:
-            raise _over_limit(principal, error.remaining) from None
-        return Admission(hold, prompt_tokens, request.max_tokens)
 
-    async def _admit_less(
-        self, hold: Hold, route: Sequence[Endpoint], prompt_tokens: int, affordable: int
-    ) -> Admission:
+    async def _hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> Reserve:
+        await run_sync(partial(self.ledger.hold, hold, floor=floor))
+        return OwnHold(self.ledger, hold)
+
+    async def _hold_less(
+        self, hold: Hold, principal: Principal, route: Sequence[Endpoint], prompt_tokens: int, affordable: int
+    ) -> Reserve:
         now_s = hold.created_at_s
-        smaller = replace(hold, amount=worst_cost(route, prompt_tokens, affordable, now_s))
+        amount = min(hold.amount, worst_cost(route, prompt_tokens, affordable, now_s))
         try:
-            await run_sync(self.ledger.hold, smaller)
-        except InsufficientCredit as error:
+            return await self._hold(replace(hold, amount=amount))
+        except (InsufficientCredit, KeyLimitExceeded) as error:
             # Another request took the credit in between; this one is not worth a third try.
-            left = affordable_tokens(route, prompt_tokens, error.available, now_s)
-            raise _too_little(error.available, affordable, left) from None
-        return Admission(smaller, prompt_tokens, affordable)
-
-    def _output_tokens(self, request: ChatRequest, route: Sequence[Endpoint]) -> int:
-        if request.max_tokens is not None:
-            return request.max_tokens
-        longest = max(endpoint.max_completion_tokens or endpoint.context_length for endpoint in route)
-        return min(self.allowance_tokens, longest)
+            left = affordable_tokens(route, prompt_tokens, _room(error), now_s)
+            raise _refusal(error, principal, affordable, left) from None
 
 
 def worst_cost(route: Sequence[Endpoint], prompt_tokens: int, output_tokens: int, at_s: float) -> NanoUsd:
@@ -128,9 +143,16 @@ def _reachable(route: Sequence[Endpoint], prompt_tokens: int, at_s: float) -> It
             yield endpoint.pricing
 
 
-def _key_limit(principal: Principal, now_s: int) -> KeyLimit | None:
-    key = principal.key
-    return None if key.limit is None else KeyLimit(key.limit, window_of(key.limit_reset, now_s))
+def _room(error: InsufficientCredit | KeyLimitExceeded) -> NanoUsd:
+    return error.available if isinstance(error, InsufficientCredit) else error.remaining
+
+
+def _refusal(
+    error: InsufficientCredit | KeyLimitExceeded, principal: Principal, requested: int, affordable: int
+) -> InsufficientCredit | KeyLimitExceeded:
+    if isinstance(error, InsufficientCredit):
+        return _too_little(error.available, requested, affordable)
+    return _over_limit(principal, error.remaining)
 
 
 def _too_little(available: NanoUsd, requested: int, affordable: int) -> InsufficientCredit:

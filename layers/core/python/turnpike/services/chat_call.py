@@ -16,9 +16,11 @@ from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.pricing import Cost, price
 from turnpike.domain.routing import Route
 from turnpike.ports import Upstream
+from turnpike.services.admit import Admission
 from turnpike.services.attempts import Attempts, Try, milliseconds
 from turnpike.services.credit_line import CreditLine
 from turnpike.services.hedge import Hedge
+from turnpike.services.leases import Leases
 from turnpike.services.opening import Opening
 from turnpike.services.report_usage import ReportUsage
 
@@ -47,8 +49,10 @@ class ChatCall:
         request: ChatRequest,
         route: Route,
         attempts: Attempts,
+        admission: Admission,
         credit: CreditLine,
         *,
+        leases: Leases | None,
         upstream: Upstream,
         hedge: Hedge | None,
         report: ReportUsage,
@@ -59,7 +63,9 @@ class ChatCall:
         self.route = route
         self._request = request
         self._attempts = attempts
+        self._admission = admission
         self._credit = credit
+        self._leases = leases
         self._upstream = upstream
         # The order that a client gave is an order to wait in.
         self._hedge = None if request.provider.order else hedge
@@ -71,11 +77,11 @@ class ChatCall:
 
     @property
     def id(self) -> GenerationId:
-        return self._credit.hold.hold_id
+        return self._admission.generation_id
 
     @property
     def created_at_s(self) -> int:
-        return self._credit.hold.created_at_s
+        return self._admission.created_at_s
 
     @property
     def endpoint(self) -> Endpoint:
@@ -98,7 +104,7 @@ class ChatCall:
 
     @property
     def usage(self) -> Usage:
-        return self._meter.usage_or_estimate(self._credit.prompt_tokens)
+        return self._meter.usage_or_estimate(self._admission.prompt_tokens)
 
     @property
     def service_tier(self) -> str | None:
@@ -174,7 +180,12 @@ class ChatCall:
         """Tell what was used, after the response; an admitted request that nobody answered is voided."""
         if self._error is None:
             self._on_success(self.endpoint, self.usage)
+        reserve = self._admission.reserve
+        cost = self.cost if self.answered else ZERO
+        reserve.end(cost)
         await self._report(self._generation(), answered=self.answered)
+        if self._leases is not None:
+            await self._leases.tend(self._admission.principal, reserve.amount, cost)
 
     @property
     def _meter(self) -> Meter:
@@ -183,7 +194,7 @@ class ChatCall:
     def _request_for(self, endpoint: Endpoint) -> ChatRequest:
         request = self.route.request_for(self._request, endpoint)
         modalities = self._catalog.get_model(endpoint.model_id).output_modalities
-        tokens = self._credit.prompt_tokens
+        tokens = self._admission.prompt_tokens
         return fit_request(request, endpoint, prompt_tokens=tokens, output_modalities=modalities)
 
     def _healed(self, completion: Completion) -> Completion:
@@ -238,13 +249,13 @@ class ChatCall:
         return failed or (self.usage.completion_tokens == 0 and not self._meter.finish_reason)
 
     def _generation(self) -> Generation:
-        origin, meter, hold, cost = self._origin, self._meter, self._credit.hold, self.upstream_cost
+        origin, meter, admission, cost = self._origin, self._meter, self._admission, self.upstream_cost
         first = self._attempts.current.first_content_at
         return Generation(
-            id=hold.hold_id,
-            account_id=hold.account_id,
-            key_hash=hold.key_hash,
-            created_at_s=hold.created_at_s,
+            id=admission.generation_id,
+            account_id=admission.principal.account_id,
+            key_hash=admission.principal.key.hash,
+            created_at_s=admission.created_at_s,
             requested_model=self._request.models[0],
             model=self.endpoint.model_id,
             provider=self.provider.name if meter.started else None,
@@ -266,4 +277,5 @@ class ChatCall:
             http_referer=origin.http_referer,
             app_title=origin.app_title,
             user_agent=origin.user_agent,
+            lease_id=admission.reserve.lease_id,
         )

@@ -68,19 +68,20 @@ class CompleteChat:
             now_s=int(now),
         )
         request = replace(request, max_tokens=admission.max_tokens)
-        credit = CreditLine(
-            self.admit.ledger,
-            admission.hold,
-            prompt_tokens,
-            self.admit.allowance_tokens,
-            self.now,
-            capped=request.max_tokens is not None,
-        )
         return ChatCall(
             request,
             route,
             attempts,
-            credit,
+            admission,
+            CreditLine(
+                admission.reserve,
+                admission.created_at_s,
+                prompt_tokens,
+                self.admit.allowance_tokens,
+                self.now,
+                capped=request.max_tokens is not None,
+            ),
+            leases=self.admit.leases,
             upstream=self.upstream,
             hedge=self.hedge,
             report=self.report,

@@ -1,17 +1,14 @@
-"""The hold behind a streamed answer, growing with it."""
+"""The credit behind a streamed answer, growing with it."""
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from anyio.to_thread import run_sync
-
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExceeded
-from turnpike.domain.ledger import Hold
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.ports import Ledger
 from turnpike.services.admit import affordable_tokens, dearest_output, worst_cost
+from turnpike.services.reserve import Reserve
 
 _WITHOUT_END = sys.maxsize
 
@@ -20,8 +17,8 @@ _WITHOUT_END = sys.maxsize
 class CreditLine:
     """`grow_at_tokens` is the output at which `grow` must be asked again; comparing it costs a stream nothing."""
 
-    ledger: Ledger
-    hold: Hold
+    reserve: Reserve
+    created_at_s: int
     prompt_tokens: int
     step_tokens: int
     now: Callable[[], float]
@@ -48,7 +45,7 @@ class CreditLine:
 
     async def _extend(self, by: NanoUsd) -> None:
         try:
-            self.hold = await run_sync(self.ledger.extend, self.hold, by, int(self.now()))
+            await self.reserve.extend(by, int(self.now()))
         except InsufficientCredit as error:
             await self._extend_by_the_rest(error.available)
         except KeyLimitExceeded as error:
@@ -62,18 +59,18 @@ class CreditLine:
         if rest <= ZERO:
             return
         try:
-            self.hold = await run_sync(self.ledger.extend, self.hold, rest, int(self.now()))
+            await self.reserve.extend(rest, int(self.now()))
         except (InsufficientCredit, KeyLimitExceeded, HoldResolved):
             return  # Another request took it in between; what is held is all there is.
 
     def _cost_of(self, endpoint: Endpoint, tokens: int) -> NanoUsd:
         """Of further output, at the price that comes with such a prompt."""
-        at_s = self.hold.created_at_s
+        at_s = self.created_at_s
         whole = worst_cost([endpoint], self.prompt_tokens, tokens, at_s)
         return NanoUsd(whole - worst_cost([endpoint], self.prompt_tokens, 0, at_s))
 
     def _tokens_held(self, endpoint: Endpoint) -> int:
-        at_s = self.hold.created_at_s
+        at_s = self.created_at_s
         if not dearest_output([endpoint], self.prompt_tokens, at_s):
             return _WITHOUT_END
-        return affordable_tokens([endpoint], self.prompt_tokens, self.hold.amount, at_s)
+        return affordable_tokens([endpoint], self.prompt_tokens, self.reserve.amount, at_s)

@@ -1,4 +1,4 @@
-"""Return the holds that nobody settled in time: their invocation died, or its report was lost."""
+"""Return the holds that nobody settled in time, and end leases: their invocation died, or its report was lost."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +14,18 @@ class ExpireHolds:
     ledger: Ledger
 
     def __call__(self, now_s: int, *, time_left: Callable[[], bool] = lambda: True) -> int:
-        """The number of holds returned; stops early, to go on at the next run, when time is up."""
+        """The number of holds from which credit came back; stops early, to go on at the next run, when time is up.
+
+        A lease that was closed has spent all of it by then, and is not counted.
+        """
         expired = 0
         for hold in self.ledger.list_expired_holds(now_s):
             if not time_left():
                 break
             try:
-                self.ledger.expire(hold.account_id, hold.hold_id, now_s)
+                resolution = self.ledger.expire(hold.account_id, hold.hold_id, now_s)
             except (HoldResolved, TemporarilyBusy):
                 continue
-            expired += 1
+            is_spent_lease = hold.is_lease and not resolution.entries[0].available_delta
+            expired += 0 if is_spent_lease else 1
         return expired

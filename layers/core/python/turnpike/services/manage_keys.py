@@ -117,6 +117,8 @@ class ManageKeys:
         was = await self._own(account_id, key_hash)
         key = replace(was, **changes, updated_at_s=int(self._now()))
         await run_sync(lambda: self._api_keys.replace(key, was=was))
+        if key.limit is not None and _counts_anew(key, was):
+            await run_sync(self._ledger.count_earlier_spending, account_id, key, int(self._now()))
         return await self._report(key)
 
     async def delete(self, account_id: AccountId, key_hash: str) -> None:
@@ -136,3 +138,11 @@ class ManageKeys:
     async def _report(self, key: ApiKey) -> KeyReport:
         spend = await run_sync(self._ledger.get_key_spend, key.account_id, key, int(self._now()))
         return KeyReport(key, spend)
+
+
+def _counts_anew(key: ApiKey, was: ApiKey) -> bool:
+    """Whether its limit counts something that was not counted against it before."""
+    return was.limit is None or (key.limit_reset, key.include_byok_in_limit) != (
+        was.limit_reset,
+        was.include_byok_in_limit,
+    )

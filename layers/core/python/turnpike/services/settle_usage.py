@@ -16,6 +16,8 @@ _VERSION = 1
 an event lacks have their defaults, so messages that were sent before a deployment are settled after it, and
 those that this code does not know are left out, so that the functions need not change at one instant."""
 
+UNCHARGED = Resolution("voided", ZERO, ZERO, ())
+
 _Part = TypeVar("_Part", Attempt, Generation, Usage)
 
 
@@ -45,7 +47,10 @@ class SettleUsage:
     ledger: Ledger
 
     def __call__(self, generation: Generation, answered: bool, now_s: int) -> Resolution | None:
-        """None when the hold was resolved before. Raises HoldNotFound, TemporarilyBusy."""
+        """None when it was settled before, or too late. Raises HoldNotFound, TemporarilyBusy."""
+        if generation.lease_id is not None and not answered:
+            # Nothing of the lease was spent; what was set aside of it is free again for whoever leased it.
+            return UNCHARGED if self.ledger.record(replace(generation, cost=ZERO)) else None
         settle = self._capture if answered else self._void
         try:
             return settle(generation, now_s)
@@ -56,6 +61,8 @@ class SettleUsage:
             return None
 
     def _capture(self, generation: Generation, now_s: int) -> Resolution:
+        if generation.lease_id is not None:
+            return self.ledger.capture_part(generation, generation.lease_id, generation.cost, now_s)
         return self.ledger.capture(generation.account_id, generation.id, generation.cost, now_s, generation)
 
     def _void(self, generation: Generation, now_s: int) -> Resolution:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from turnpike.domain.ids import AccountId, GenerationId, KeyHash
+from turnpike.domain.api_keys import Spending
+from turnpike.domain.ids import AccountId, HoldId, KeyHash
 from turnpike.domain.ledger import Balance, EntryKind, Hold, HoldState, KeyLimit, LedgerEntry, hold_entry
-from turnpike.domain.money import NanoUsd
+from turnpike.domain.money import ZERO, NanoUsd
+from turnpike.domain.periods import day_of, first_day_of
 from turnpike.storage import keys
 
 Item = dict[str, Any]
@@ -43,6 +45,10 @@ def hold_item(hold: Hold) -> Item:
         "state": {"S": hold.state},
         "open_shard": {"S": keys.open_shard(hold.hold_id)},
     }
+    if hold.is_lease:
+        item["unspent"] = number(hold.left)
+    if hold.byok_amount is not None:
+        item["byok_amount"] = number(hold.byok_amount)
     if hold.key_limit is not None:
         item |= {"limit": number(hold.key_limit.limit), "limit_window": {"S": hold.key_limit.window}}
     return item
@@ -50,21 +56,51 @@ def hold_item(hold: Hold) -> Item:
 
 def parse_hold(item: Mapping[str, Any]) -> Hold:
     window = item["limit_window"]["S"] if "limit_window" in item else None
+    amount = amount_of(item, "amount")
     return Hold(
-        hold_id=GenerationId(item["hold_id"]["S"]),
+        hold_id=cast(HoldId, item["hold_id"]["S"]),
         account_id=AccountId(item["account_id"]["S"]),
         key_hash=KeyHash(item["key_hash"]["S"]),
-        amount=amount_of(item, "amount"),
+        amount=amount,
         created_at_s=int(item["created_at"]["N"]),
         expires_at_s=int(item["expires_at"]["N"]),
         key_limit=None if window is None else KeyLimit(amount_of(item, "limit"), window),
         state=cast(HoldState, item["state"]["S"]),
+        captured=NanoUsd(amount - amount_of(item, "unspent")) if "unspent" in item else ZERO,
+        is_closed="closed_at" in item,
+        byok_amount=amount_of(item, "byok_amount") if "byok_amount" in item else None,
     )
 
 
 def parse_first_hold(item: Mapping[str, Any]) -> Hold:
     """The hold as it was made, before any extension."""
-    return parse_hold({**item, "amount": item["amount_at_creation"]})
+    first = {**item, "amount": item["amount_at_creation"]}
+    if "unspent" in item:
+        first["unspent"] = first["amount"]
+    return parse_hold(first)
+
+
+def spent_attribute(day: str, *, byok: bool = False) -> str:
+    """Of a key's item for a month: what it spent on that day, of our credit or at its customer's own accounts."""
+    return f"{'byok' if byok else 'spent'}_{day[-2:]}"
+
+
+def parse_spending(months: Mapping[str, Item], now_s: int, *, byok: bool = False) -> Spending:
+    """`months`: a key's items, by month."""
+
+    def since(first: str) -> NanoUsd:
+        return NanoUsd(sum(amount for day, amount in by_day.items() if day >= first))
+
+    kind = spent_attribute("", byok=byok)
+    by_day = {
+        f"{month}-{name.removeprefix(kind)}": amount_of(item, name)
+        for month, item in months.items()
+        for name in item
+        if name.startswith(kind)
+    }
+    return Spending(
+        since(""), since(day_of(now_s)), since(first_day_of("weekly", now_s)), since(first_day_of("monthly", now_s))
+    )
 
 
 def entry_item(entry: LedgerEntry) -> Item:

@@ -4,8 +4,7 @@ ledger   ACCOUNT#<account>   BALANCE
                              HOLD#<generation>
                              ENTRY#<entry>
                              GENERATION#<generation>
-                             SPEND#<key hash>#total              captured by the key, ever
-                             SPEND#<key hash>#day#<2026-11-23>   captured by the key on that day
+                             SPEND#<key hash>#<2026-11>          captured by the key, by day of that month
                              LIMIT#<key hash>#<window>           captured and held, against the key's limit
 keys     KEY#<key hash>
 health   MINUTE#<minute>#<shard>   <endpoint key>    its attempts in that minute (epoch seconds / 60)
@@ -16,7 +15,7 @@ health   MINUTE#<minute>#<shard>   <endpoint key>    its attempts in that minute
 
 import zlib
 
-from turnpike.domain.ids import AccountId, GenerationId, KeyHash
+from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash
 
 Key = dict[str, dict[str, str]]
 
@@ -31,7 +30,7 @@ def balance(account_id: AccountId) -> Key:
     return _account(account_id, "BALANCE")
 
 
-def hold(account_id: AccountId, hold_id: GenerationId) -> Key:
+def hold(account_id: AccountId, hold_id: HoldId) -> Key:
     return _account(account_id, f"HOLD#{hold_id}")
 
 
@@ -43,12 +42,9 @@ def generation(account_id: AccountId, generation_id: GenerationId) -> Key:
     return _account(account_id, f"GENERATION#{generation_id}")
 
 
-def spend_total(account_id: AccountId, key_hash: KeyHash) -> Key:
-    return _account(account_id, f"SPEND#{key_hash}#total")
-
-
-def spend_day(account_id: AccountId, key_hash: KeyHash, day: str) -> Key:
-    return _account(account_id, f"SPEND#{key_hash}#day#{day}")
+def spend(account_id: AccountId, key_hash: KeyHash, month: str) -> Key:
+    """Of any month with an empty one: what those of all months begin with."""
+    return _account(account_id, f"SPEND#{key_hash}#{month}")
 
 
 def limit(account_id: AccountId, key_hash: KeyHash, window: str) -> Key:
@@ -81,7 +77,7 @@ def uptime_hour(hour: int) -> Key:
     return _health("UPTIME", str(hour))
 
 
-def open_shard(hold_id: GenerationId) -> str:
+def open_shard(hold_id: HoldId) -> str:
     return OPEN_SHARDS[zlib.crc32(hold_id.encode()) % len(OPEN_SHARDS)]
 
 

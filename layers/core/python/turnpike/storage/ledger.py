@@ -1,31 +1,21 @@
 """The ledger in DynamoDB: every movement of credit is one transaction over the items that it touches."""
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from turnpike.domain import ledger
-from turnpike.domain.api_keys import ApiKey, KeySpend
-from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded, TemporarilyBusy
+from turnpike.domain.api_keys import ApiKey
+from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExceeded, TemporarilyBusy
 from turnpike.domain.generation import Generation
-from turnpike.domain.ids import AccountId, GenerationId
-from turnpike.domain.ledger import Balance, Correction, Hold, LedgerEntry, Resolution
+from turnpike.domain.ids import AccountId, HoldId, KeyHash, LeaseId
+from turnpike.domain.ledger import Correction, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.domain.periods import day_of, first_day_of, window_of
-from turnpike.storage import keys
-from turnpike.storage.items import (
-    Item,
-    amount_of,
-    number,
-    parse_balance,
-    parse_entry,
-    parse_first_hold,
-    parse_hold,
-)
+from turnpike.domain.periods import window_of
+from turnpike.storage.items import amount_of, parse_balance, parse_entry, parse_first_hold, parse_hold
 from turnpike.storage.ledger_actions import Actions, LedgerActions
-from turnpike.storage.schema import HOLDS_BY_EXPIRY
-from turnpike.storage.transactions import Refused, Transactions, translated
+from turnpike.storage.ledger_reads import LedgerReads
+from turnpike.storage.transactions import Refused, Transactions
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,19 +24,19 @@ _LOOKS = 5
 """How often a hold that changes while it is being resolved is looked at anew, before giving up for now."""
 
 
-class DynamoLedger:
+class DynamoLedger(LedgerReads):
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client, self._table = client, table
+        super().__init__(client, table)
         self._transactions = Transactions(client)
         self._actions = LedgerActions(table)
 
-    def hold(self, hold: Hold) -> None:
+    def hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> None:
         change = ledger.balance_of([ledger.hold_entry(hold)])
         try:
             self._transactions.write(
                 self._actions.put_hold(hold)
-                | self._actions.change_balance(hold.account_id, change)
-                | self._actions.count_held(hold, hold.amount)
+                | self._actions.change_balance(hold.account_id, change, floor=floor)
+                | self._actions.count_held(hold, hold.counted, floor=floor)
             )
         except Refused as refused:
             earlier = refused.found.get("hold")
@@ -79,28 +69,66 @@ class DynamoLedger:
     def capture(
         self,
         account_id: AccountId,
-        hold_id: GenerationId,
+        hold_id: HoldId,
         cost: NanoUsd,
         now_s: int,
         record: Generation | None,
     ) -> Resolution:
+        byok_cost = ZERO if record is None else record.byok_cost
+
         def resolve(hold: Hold) -> Resolution:
             # What is left matters only to a cost above the hold, so the rule is spared the read.
             available = self.get_balance(account_id).available if cost > hold.amount else ZERO
-            return ledger.capture(hold, cost, available=available, now_s=now_s)
+            return ledger.capture(hold, cost, available=available, now_s=now_s, byok_cost=byok_cost)
 
         return self._resolve(account_id, hold_id, resolve, now_s, record)
 
-    def void(self, account_id: AccountId, hold_id: GenerationId, now_s: int, record: Generation | None) -> Resolution:
+    def void(self, account_id: AccountId, hold_id: HoldId, now_s: int, record: Generation | None) -> Resolution:
         return self._resolve(account_id, hold_id, lambda hold: ledger.void(hold, now_s), now_s, record)
 
-    def expire(self, account_id: AccountId, hold_id: GenerationId, now_s: int) -> Resolution:
+    def expire(self, account_id: AccountId, hold_id: HoldId, now_s: int) -> Resolution:
         return self._resolve(account_id, hold_id, lambda hold: ledger.expire(hold, now_s), now_s, None)
 
-    def record(self, record: Generation) -> None:
-        # Neither a conflict nor a lost answer does harm: the first record of an id stays.
-        with suppress(Refused):
+    def capture_part(self, record: Generation, lease_id: LeaseId, cost: NanoUsd, now_s: int) -> Resolution:
+        account_id = record.account_id
+        # At first as if the lease covered it, which it nearly always does: that spares the read.
+        lease, left, available = None, cost, ZERO
+        for _ in range(_LOOKS):
+            part = ledger.capture_part(
+                account_id, lease_id, record.id, cost, left=left, available=available, now_s=now_s
+            )
+            try:
+                self._transactions.write(self._part(part, lease_id, lease, now_s, record))
+            except Refused as refused:
+                if part.entries[0].entry_id in refused.found:
+                    raise HoldResolved(record.id, "captured") from None
+                if not refused.found.keys() & {"hold", "balance"}:
+                    raise
+            else:
+                return part
+            lease = ledger.check_pending(self.find_hold(account_id, lease_id), lease_id)
+            left, available = lease.left, self.get_balance(account_id).available
+        raise TemporarilyBusy("This lease changes too fast to be captured from; try again")
+
+    def close(self, lease: Hold, give_back: NanoUsd, now_s: int) -> None:
+        entry = ledger.close_entry(lease, give_back, now_s)
+        try:
+            self._transactions.write(
+                self._actions.close_lease(lease, give_back, now_s)
+                | self._actions.put_entries(entry)
+                | self._actions.change_balance(lease.account_id, ledger.balance_of([entry]))
+                | self._actions.correct_counted(lease, NanoUsd(-give_back))
+            )
+        except Refused as refused:
+            now = refused.found.get("hold")
+            ledger.check_closed(lease, parse_hold(now) if now else None)
+
+    def record(self, record: Generation) -> bool:
+        try:
             self._transactions.write(self._actions.put_generation(record))
+        except Refused:
+            return False
+        return True
 
     def top_up(self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> bool:
         return self._append_once(ledger.top_up_entry(account_id, amount, reference=reference, now_s=now_s))
@@ -118,53 +146,18 @@ class DynamoLedger:
         entry = ledger.correction_entry(account_id, kind, amount, reference=reference, now_s=now_s)
         return self._append_once(entry, may_overdraw=may_overdraw)
 
-    def find_hold(self, account_id: AccountId, hold_id: GenerationId) -> Hold | None:
-        item = self._get(keys.hold(account_id, hold_id))
-        return None if item is None else parse_hold(item)
-
-    def get_balance(self, account_id: AccountId) -> Balance:
-        return parse_balance(self._get(keys.balance(account_id)) or {})
-
-    def list_entries(self, account_id: AccountId) -> Iterator[LedgerEntry]:
-        for first in (keys.entry(account_id, ""), keys.hold(account_id, GenerationId(""))):
-            items = self._query(
-                KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-                ExpressionAttributeValues={":pk": first["pk"], ":prefix": first["sk"]},
-                ConsistentRead=True,
-            )
-            yield from map(parse_entry, items)
-
-    def list_expired_holds(self, now_s: int) -> Iterator[Hold]:
-        for shard in keys.OPEN_SHARDS:
-            items = self._query(
-                IndexName=HOLDS_BY_EXPIRY.name,
-                KeyConditionExpression="open_shard = :shard AND expires_at <= :now",
-                ExpressionAttributeValues={":shard": {"S": shard}, ":now": number(now_s)},
-            )
-            yield from map(parse_hold, items)
-
-    def get_key_spend(self, account_id: AccountId, key: ApiKey, now_s: int) -> KeySpend:
-        week, month = first_day_of("weekly", now_s), first_day_of("monthly", now_s)
-        total_key = keys.spend_total(account_id, key.hash)
-        # Days sort before the total: one query reads the days from the earlier of the two on, and the total.
-        items = self._query(
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :total",
-            ExpressionAttributeValues={
-                ":pk": total_key["pk"],
-                ":first": keys.spend_day(account_id, key.hash, min(week, month))["sk"],
-                ":total": total_key["sk"],
-            },
-            ConsistentRead=True,
-        )
-        spent = {item["sk"]["S"]: amount_of(item, "spent") for item in items}
-        total = spent.pop(total_key["sk"]["S"], ZERO)
-
-        def since(day: str) -> NanoUsd:
-            first = keys.spend_day(account_id, key.hash, day)["sk"]["S"]
-            return NanoUsd(sum(amount for sort_key, amount in spent.items() if sort_key >= first))
-
-        used = self._limit_used(account_id, key, now_s)
-        return KeySpend(total, since(day_of(now_s)), since(week), since(month), used)
+    def count_earlier_spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> None:
+        credit, byok = self._spending(account_id, key, now_s)
+        spent = credit.within(key.limit_reset)
+        if key.include_byok_in_limit:
+            spent = NanoUsd(spent + byok.within(key.limit_reset))
+        if not spent:
+            return
+        window = window_of(key.limit_reset, now_s)
+        try:
+            self._transactions.write(self._actions.count_what_was_spent(account_id, key.hash, window, spent))
+        except Refused:
+            return  # As much is counted already.
 
     def _append_once(self, entry: LedgerEntry, *, may_overdraw: bool = False) -> bool:
         """Whether the entry, which moves credit by itself, was not written before."""
@@ -179,16 +172,10 @@ class DynamoLedger:
             return False
         return True
 
-    def _limit_used(self, account_id: AccountId, key: ApiKey, now_s: int) -> NanoUsd:
-        if key.limit is None:
-            return ZERO
-        window = keys.limit(account_id, key.hash, window_of(key.limit_reset, now_s))
-        return amount_of(self._get(window) or {}, "used")
-
     def _resolve(
         self,
         account_id: AccountId,
-        hold_id: GenerationId,
+        hold_id: HoldId,
         resolve: Callable[[Hold], Resolution],
         now_s: int,
         record: Generation | None,
@@ -197,7 +184,11 @@ class DynamoLedger:
             hold = ledger.check_pending(self.find_hold(account_id, hold_id), hold_id)
             resolution = resolve(hold)
             try:
-                self._transactions.write(self._resolution(hold, resolution, now_s, record))
+                self._transactions.write(
+                    self._actions.resolve_hold(hold, resolution, now_s)
+                    | self._actions.correct_counted(hold, resolution.counted_delta)
+                    | self._movements(resolution, account_id, hold.key_hash, now_s, record)
+                )
             except Refused as refused:
                 # Resolved or extended since it was read, or the credit for its overage was spent: look again.
                 if refused.found.keys() & {"hold", "balance"}:
@@ -206,30 +197,32 @@ class DynamoLedger:
             return resolution
         raise TemporarilyBusy("This hold changes too fast to be resolved; try again")
 
-    def _resolution(self, hold: Hold, resolution: Resolution, now_s: int, record: Generation | None) -> Actions:
+    def _part(self, part: Resolution, lease_id: LeaseId, lease: Hold | None, now_s: int, record: Generation) -> Actions:
+        within = NanoUsd(-part.entries[0].held_delta)
+        seen = None if lease is None else lease.left
+        actions = self._actions.spend_of_lease(record.account_id, lease_id, within, seen=seen)
+        if lease is not None:
+            actions |= self._actions.correct_counted(lease, part.counted_delta)
+        return actions | self._movements(part, record.account_id, record.key_hash, now_s, record)
+
+    def _movements(
+        self,
+        resolution: Resolution,
+        account_id: AccountId,
+        key_hash: KeyHash,
+        now_s: int,
+        record: Generation | None,
+    ) -> Actions:
+        """What follows from a resolution, besides what happens to the hold itself."""
+        byok_cost = ZERO if record is None else record.byok_cost
         actions = (
-            self._actions.resolve_hold(hold, resolution, now_s)
-            | self._actions.put_entries(*resolution.entries)
-            | self._actions.change_balance(hold.account_id, ledger.balance_of(resolution.entries))
-            | self._actions.correct_counted(hold, resolution.charged)
-            | self._actions.count_spent(hold, resolution.charged, now_s)
+            self._actions.put_entries(*resolution.entries)
+            | self._actions.change_balance(account_id, ledger.balance_of(resolution.entries))
+            | self._actions.count_spent(account_id, key_hash, resolution.charged, byok_cost, now_s)
         )
         if record is not None:
             actions |= self._actions.put_generation(replace(record, cost=resolution.charged))
         return actions
-
-    def _get(self, key: keys.Key) -> Item | None:
-        with translated():
-            return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-
-    def _query(self, **query: Any) -> Iterator[Item]:
-        while True:
-            with translated():
-                page = self._client.query(TableName=self._table, **query)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _no_room(hold: Hold, refused: Refused) -> Exception:

@@ -1,20 +1,23 @@
 """The ledger's writes, as actions of a transaction; each says above its expression when it may happen."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from turnpike.domain.generation import Generation
-from turnpike.domain.ids import AccountId
+from turnpike.domain.ids import AccountId, KeyHash, LeaseId
 from turnpike.domain.ledger import Balance, Hold, LedgerEntry, Resolution
-from turnpike.domain.money import NanoUsd
-from turnpike.domain.periods import day_of
+from turnpike.domain.money import ZERO, NanoUsd
+from turnpike.domain.periods import day_of, month_of
 from turnpike.storage import keys
 from turnpike.storage.generations import generation_item
-from turnpike.storage.items import Item, entry_item, hold_item, number
+from turnpike.storage.items import Item, entry_item, hold_item, number, spent_attribute
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef, UpdateTypeDef
 
 Actions = dict[str, "TransactWriteItemTypeDef"]
+
+_NOT_CLOSED = "attribute_not_exists(closed_at)"
 
 
 class LedgerActions:
@@ -23,7 +26,10 @@ class LedgerActions:
     def __init__(self, table: str) -> None:
         self._table = table
 
-    def change_balance(self, account_id: AccountId, change: Balance, *, may_overdraw: bool = False) -> Actions:
+    def change_balance(
+        self, account_id: AccountId, change: Balance, *, floor: NanoUsd = ZERO, may_overdraw: bool = False
+    ) -> Actions:
+        """Credit is only taken if at least `floor` is there before."""
         changes = {
             "available": change.available,
             "held": change.held,
@@ -36,25 +42,25 @@ class LedgerActions:
         update: UpdateTypeDef = {
             "TableName": self._table,
             "Key": keys.balance(account_id),
-            "UpdateExpression": "ADD " + ", ".join(f"{name} :{name}" for name in changes),
-            "ExpressionAttributeValues": {f":{name}": number(by) for name, by in changes.items()},
+            "UpdateExpression": _adding(changes),
+            "ExpressionAttributeValues": _values(changes),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         if change.available < 0 and not may_overdraw:
             # Only if what is taken is there; so never from an account that does not exist. What is given back
             # or added needs no condition: the hold or the entry beside it sees to it that it happens once.
-            update["ConditionExpression"] = "available >= :taken"
+            update["ConditionExpression"] = "available >= :needed"
             update["ExpressionAttributeValues"] = {
                 **update["ExpressionAttributeValues"],
-                ":taken": number(-change.available),
+                ":needed": number(max(floor, -change.available)),
             }
         return {"balance": {"Update": update}}
 
-    def count_held(self, hold: Hold, by: NanoUsd) -> Actions:
-        """Count what is about to be held, all or a further part of `hold`, against the key's limit."""
+    def count_held(self, hold: Hold, by: NanoUsd, *, floor: NanoUsd = ZERO) -> Actions:
+        """Count what is about to be held, all or a further part of `hold`, if the key's limit leaves it and `floor`."""
         if hold.key_limit is None or not by:
             return {}
-        room = hold.key_limit.limit - by
+        room = hold.key_limit.limit - max(by, floor)
         # Only if what is used so far leaves room for it. Where the limit is below the amount itself, not even
         # an unused window has room; the write is tried all the same, since its refusal tells what is used.
         condition = "used <= :room" if room < 0 else "attribute_not_exists(used) OR used <= :room"
@@ -71,59 +77,60 @@ class LedgerActions:
             }
         }
 
-    def correct_counted(self, hold: Hold, charged: NanoUsd) -> Actions:
-        """What was held counts no more, what is charged does: in the hold's own window, however long ago."""
-        by = charged - hold.amount
+    def correct_counted(self, hold: Hold, by: NanoUsd) -> Actions:
+        """In the hold's own window, however long ago: what was held counts no more, what is charged does."""
         if hold.key_limit is None or not by:
             return {}
         window = keys.limit(hold.account_id, hold.key_hash, hold.key_limit.window)
-        return {"limit": self._add(window, "used", by)}
+        return {"limit": self._add(window, {"used": by})}
 
     def put_hold(self, hold: Hold) -> Actions:
         # Only if no hold ever had this id: resolved ones stay, so an id is never held for twice.
         return {"hold": {"Put": self._put_once(hold_item(hold))}}
 
     def extend_hold(self, hold: Hold, by: NanoUsd) -> Actions:
-        return {
-            "hold": {
-                "Update": {
-                    "TableName": self._table,
-                    "Key": keys.hold(hold.account_id, hold.hold_id),
-                    "UpdateExpression": "SET amount = :amount",
-                    # Only if it is pending, and of the amount that the caller has seen.
-                    "ConditionExpression": "#state = :pending AND amount = :seen",
-                    "ExpressionAttributeNames": {"#state": "state"},
-                    "ExpressionAttributeValues": {
-                        ":amount": number(hold.amount + by),
-                        ":pending": {"S": "pending"},
-                        ":seen": number(hold.amount),
-                    },
-                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                }
-            }
-        }
+        # Only if it is pending, and of the amount that the caller has seen; a lease, if it is not closed either.
+        if hold.is_lease:
+            return self._change_pending(
+                hold,
+                "SET amount = :amount, unspent = unspent + :by",
+                {":amount": hold.amount + by, ":by": by, ":seen": hold.amount},
+                f"amount = :seen AND {_NOT_CLOSED}",
+            )
+        return self._change_pending(
+            hold, "SET amount = :amount", {":amount": hold.amount + by, ":seen": hold.amount}, "amount = :seen"
+        )
+
+    def close_lease(self, lease: Hold, give_back: NanoUsd, now_s: int) -> Actions:
+        # Only once, of the amount that the caller has seen, and if so much of it is unspent.
+        return self._change_pending(
+            lease,
+            "SET amount = amount - :by, unspent = unspent - :by, closed_at = :now",
+            {":by": give_back, ":now": now_s, ":seen": lease.amount},
+            f"amount = :seen AND unspent >= :by AND {_NOT_CLOSED}",
+        )
+
+    def spend_of_lease(self, account_id: AccountId, lease_id: LeaseId, by: NanoUsd, *, seen: NanoUsd | None) -> Actions:
+        # Only if so much of it is unspent, whatever was captured from it since anybody looked; where something beyond
+        # it is charged as well, only if as much is unspent as that was worked out for.
+        condition = "unspent >= :by" if seen is None else "unspent = :seen"
+        values = {":by": by} if seen is None else {":by": by, ":seen": seen}
+        return self._change_pending_at(
+            keys.hold(account_id, lease_id), "SET unspent = unspent - :by", values, condition
+        )
 
     def resolve_hold(self, hold: Hold, resolution: Resolution, now_s: int) -> Actions:
-        return {
-            "hold": {
-                "Update": {
-                    "TableName": self._table,
-                    "Key": keys.hold(hold.account_id, hold.hold_id),
-                    # Without `open_shard` it leaves the index of pending holds.
-                    "UpdateExpression": "SET #state = :state, resolved_at = :now REMOVE open_shard",
-                    # Only if it is pending still, and of the amount that the resolution was worked out for.
-                    "ConditionExpression": "#state = :pending AND amount = :seen",
-                    "ExpressionAttributeNames": {"#state": "state"},
-                    "ExpressionAttributeValues": {
-                        ":state": {"S": resolution.state},
-                        ":now": number(now_s),
-                        ":pending": {"S": "pending"},
-                        ":seen": number(hold.amount),
-                    },
-                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                }
-            }
-        }
+        # Only if it is still of the amount that the resolution was worked out for; a lease, with as much of it unspent.
+        condition, seen = "amount = :seen", {":seen": hold.amount}
+        if hold.is_lease:
+            condition, seen = f"{condition} AND unspent = :left", {**seen, ":left": hold.left}
+        return self._change_pending(
+            hold,
+            # Without `open_shard` it leaves the index of pending holds.
+            "SET #state = :state, resolved_at = :now REMOVE open_shard",
+            {":state": resolution.state, ":now": now_s, **seen},
+            condition,
+        )
 
     def put_entries(self, *entries: LedgerEntry) -> Actions:
         # Only if the entry was never written; its id is what makes a repetition harmless.
@@ -133,13 +140,52 @@ class LedgerActions:
         # Only if the generation was never recorded: its first record stays.
         return {"generation": {"Put": self._put_once(generation_item(generation))}}
 
-    def count_spent(self, hold: Hold, charged: NanoUsd, now_s: int) -> Actions:
-        if not charged:
+    def count_spent(
+        self, account_id: AccountId, key_hash: KeyHash, credit: NanoUsd, byok: NanoUsd, now_s: int
+    ) -> Actions:
+        if not credit and not byok:
             return {}
-        account_id, key_hash = hold.account_id, hold.key_hash
+        day = day_of(now_s)
+        counts = {spent_attribute(day): credit, spent_attribute(day, byok=True): byok}
+        counts = {name: by for name, by in counts.items() if by}
+        return {"spent": self._add(keys.spend(account_id, key_hash, month_of(day)), counts)}
+
+    def count_what_was_spent(self, account_id: AccountId, key_hash: KeyHash, window: str, spent: NanoUsd) -> Actions:
         return {
-            "spent_total": self._add(keys.spend_total(account_id, key_hash), "spent", charged),
-            "spent_day": self._add(keys.spend_day(account_id, key_hash, day_of(now_s)), "spent", charged),
+            "limit": {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": keys.limit(account_id, key_hash, window),
+                    "UpdateExpression": "SET used = :spent",
+                    # Only if less is counted: a window that was counted from its beginning has the open holds too.
+                    "ConditionExpression": "attribute_not_exists(used) OR used < :spent",
+                    "ExpressionAttributeValues": {":spent": number(spent)},
+                }
+            }
+        }
+
+    def _change_pending(self, hold: Hold, change: str, values: Mapping[str, int | str], condition: str) -> Actions:
+        return self._change_pending_at(keys.hold(hold.account_id, hold.hold_id), change, values, condition)
+
+    def _change_pending_at(
+        self, key: keys.Key, change: str, values: Mapping[str, int | str], condition: str
+    ) -> Actions:
+        """Only while the hold is pending, and if the rest of the condition is true as well."""
+        texts_and_numbers = {
+            name: {"S": value} if isinstance(value, str) else number(value) for name, value in values.items()
+        }
+        return {
+            "hold": {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": key,
+                    "UpdateExpression": change,
+                    "ConditionExpression": f"#state = :pending AND {condition}",
+                    "ExpressionAttributeNames": {"#state": "state"},
+                    "ExpressionAttributeValues": {":pending": {"S": "pending"}, **texts_and_numbers},
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                }
+            }
         }
 
     def _put_once(self, item: Item) -> "PutTypeDef":
@@ -150,13 +196,21 @@ class LedgerActions:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    def _add(self, key: keys.Key, counter: str, by: int) -> "TransactWriteItemTypeDef":
-        # Whatever it is at: counters only follow what the hold's condition lets happen once.
+    def _add(self, key: keys.Key, counts: Mapping[str, int]) -> "TransactWriteItemTypeDef":
+        # Whatever they are at: counters only follow what the hold's condition lets happen once.
         return {
             "Update": {
                 "TableName": self._table,
                 "Key": key,
-                "UpdateExpression": f"ADD {counter} :by",
-                "ExpressionAttributeValues": {":by": number(by)},
+                "UpdateExpression": _adding(counts),
+                "ExpressionAttributeValues": _values(counts),
             }
         }
+
+
+def _adding(changes: Mapping[str, int]) -> str:
+    return "ADD " + ", ".join(f"{name} :{name}" for name in changes)
+
+
+def _values(changes: Mapping[str, int]) -> dict[str, dict[str, str]]:
+    return {f":{name}": number(by) for name, by in changes.items()}

@@ -30,8 +30,9 @@ class Table:
     """Whether it outlives its stack and is backed up; the others hold what comes back by itself."""
 
 
-HOLDS_BY_EXPIRY = Index("holds_by_expiry", Attribute("open_shard"), Attribute("expires_at", "N"))
-"""Sparse: only pending holds carry `open_shard`, so upkeep reads what is due and nothing else."""
+HOLDS_BY_EXPIRY = Index("holds_by_expiry", Attribute("open_shard"), Attribute("expires_at", "N"), "KEYS_ONLY")
+"""Sparse: only pending holds carry `open_shard`, so upkeep reads what is due and nothing else. With their keys alone,
+since whatever else it held would be written again with every extension and every capture from a lease."""
 
 KEYS_BY_ACCOUNT = Index("keys_by_account", Attribute("account_id"), Attribute("created_at", "N"))
 
