@@ -94,7 +94,7 @@ class InMemoryLedger:
     def capture_part(self, record: Generation, lease_id: LeaseId, cost: NanoUsd, now_s: int) -> Resolution:
         account_id, at = record.account_id, (record.account_id, lease_id)
         with self._lock:
-            if f"{record.id}#capture" in self._entries[account_id]:
+            if (account_id, record.id) in self._records:
                 raise HoldResolved(record.id, "captured")
             lease = ledger.check_pending(self._holds.get(at), lease_id)
             available = self._balances[account_id].available
@@ -120,8 +120,12 @@ class InMemoryLedger:
             self._holds[at] = replace(now, amount=NanoUsd(now.amount - give_back), is_closed=True)
 
     def record(self, record: Generation) -> bool:
+        at = (record.account_id, record.id)
         with self._lock:
-            return self._records.setdefault((record.account_id, record.id), record) is record
+            if at in self._records:
+                return False
+            self._records[at] = record
+            return True
 
     def top_up(self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> bool:
         return self._append_once(ledger.top_up_entry(account_id, amount, reference=reference, now_s=now_s))

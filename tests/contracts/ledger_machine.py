@@ -6,7 +6,7 @@ A subclass decides which ledgers live through a history; if there are several, t
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from turnpike.domain.api_keys import ApiKey, KeySpend, LimitReset
 from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded, ReferenceReused, TurnpikeError
 from turnpike.domain.generation import Generation
-from turnpike.domain.ids import AccountId, GenerationId, KeyHash, new_account_id
-from turnpike.domain.ledger import Balance, Hold, KeyLimit, Resolution, balance_of
+from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash, LeaseId, new_account_id
+from turnpike.domain.ledger import Balance, Correction, Hold, KeyLimit, Resolution, balance_of
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import window_of
 from turnpike.ports import Generations, Ledger
@@ -24,7 +24,7 @@ from turnpike.services.settle_usage import SettleUsage
 from tests.contracts.ledger import DAY, NOW, generation, nano
 
 Answer = TypeVar("Answer")
-At = tuple[AccountId, GenerationId]
+At = tuple[AccountId, HoldId]
 
 RESETS: dict[str, LimitReset | None] = {"unlimited": None, "total": None, "weekly": "weekly"}
 LIMITS = {"unlimited": None, "total": nano(500), "weekly": nano(200)}
@@ -33,6 +33,9 @@ LIMITS = {"unlimited": None, "total": nano(500), "weekly": nano(200)}
 key_names = st.sampled_from(sorted(LIMITS))
 hold_ids = st.sampled_from([GenerationId(f"gen-{number}") for number in range(8)])
 """Few, so that a history comes back to them, rightly and wrongly."""
+lease_ids = st.sampled_from([LeaseId(f"lease-{number}") for number in range(3)])
+part_ids = st.sampled_from([GenerationId(f"gen-part-{number}") for number in range(8)])
+"""Of generations that are served from a lease."""
 costs = st.sampled_from([0, 1, 49, 50, 51, 100, 150, 300]).map(nano)
 steps = st.sampled_from([1, 50, 100]).map(nano)
 """Few as well, so that amounts meet: sums that are equal, limits that are just reached."""
@@ -53,10 +56,16 @@ class LedgerMachine(RuleBasedStateMachine):
         self.seen: dict[At, Hold] = {}
         """Holds as their owners last saw them; `amounts` has what they are since."""
         self.amounts: dict[At, NanoUsd] = {}
+        self.captured: Counter[At] = Counter()
+        self.closed: set[At] = set()
+        """Both of leases."""
         self.resolutions: dict[At, Resolution] = {}
         self.records: dict[At, Generation] = {}
         self.top_ups: dict[tuple[AccountId, str], NanoUsd] = {}
+        self.corrections: dict[tuple[AccountId, Correction, str], NanoUsd] = {}
+        self.owing: set[AccountId] = set()
         self.charged: Counter[tuple[AccountId, KeyHash]] = Counter()
+        self.charged_byok: Counter[tuple[AccountId, KeyHash]] = Counter()
         self.used: Counter[tuple[AccountId, KeyHash, str]] = Counter()
 
     # What may happen
@@ -78,16 +87,64 @@ class LedgerMachine(RuleBasedStateMachine):
         earlier = self.top_ups.setdefault((account_id, reference), amount)
         assert isinstance(answer, ReferenceReused) == (earlier != amount)
 
-    @rule(account=st.integers(0, 1), hold_id=hold_ids, key=key_names, amount=costs, seconds=st.integers(1, 3000))
-    def hold(self, account: int, hold_id: GenerationId, key: str, amount: NanoUsd, seconds: int) -> None:
+    @rule(
+        account=st.integers(0, 1),
+        kind=st.sampled_from(get_args(Correction)),
+        amount=st.sampled_from([-300, -50, 40, 150]).map(nano),
+        reference=st.sampled_from("ab"),
+        may_overdraw=st.booleans(),
+    )
+    def adjust(self, account: int, kind: Correction, amount: NanoUsd, reference: str, may_overdraw: bool) -> None:
+        account_id = self.accounts[account]
+        answer = self.ask(
+            lambda it: it.adjust(
+                account_id, kind, amount, reference=reference, now_s=self.now_s, may_overdraw=may_overdraw
+            )
+        )
+        if isinstance(answer, InsufficientCredit):
+            assert not may_overdraw
+            return
+        earlier = self.corrections.setdefault((account_id, kind, reference), amount)
+        assert isinstance(answer, ReferenceReused) == (earlier != amount)
+        if answer is True and may_overdraw and amount < 0:
+            self.owing.add(account_id)
+
+    @rule(
+        account=st.integers(0, 1),
+        hold_id=st.one_of(hold_ids, lease_ids),
+        key=key_names,
+        amount=costs,
+        seconds=st.integers(1, 3000),
+        byok_amount=st.sampled_from([None, None, 0, 60]),
+        floor=st.sampled_from([0, 0, 120]),
+    )
+    def hold(
+        self,
+        account: int,
+        hold_id: HoldId,
+        key: str,
+        amount: NanoUsd,
+        seconds: int,
+        byok_amount: NanoUsd | None,
+        floor: NanoUsd,
+    ) -> None:
         limit = LIMITS[key]
-        key_limit = None if limit is None else KeyLimit(limit, window_of(RESETS[key], self.now_s))
-        ends_s = self.now_s + seconds
-        hold = Hold(hold_id, self.accounts[account], KeyHash(key), amount, self.now_s, ends_s, key_limit)
-        refused = self.ask(lambda it: it.hold(hold))
+        hold = Hold(
+            hold_id,
+            self.accounts[account],
+            KeyHash(key),
+            amount,
+            self.now_s,
+            self.now_s + seconds,
+            None if limit is None else KeyLimit(limit, window_of(RESETS[key], self.now_s)),
+            byok_amount=None if hold_id.startswith("lease") else byok_amount,
+        )
+        available = self.balance(hold.account_id).available
+        refused = self.ask(lambda it: it.hold(hold, floor=floor))
         if refused is None and (hold.account_id, hold_id) not in self.seen:
+            assert amount == 0 or available >= max(amount, floor)
             self.amounts[hold.account_id, hold_id] = ZERO
-            self.see(hold)
+            self.see(hold, byok_amount=hold.byok_amount or ZERO)
 
     @rule(data=st.data())
     @precondition(lambda self: self.seen)
@@ -110,7 +167,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.seen)
     def capture(self, data: st.DataObject, cost: NanoUsd, recorded: bool) -> None:
         hold = self.any_hold(data)
-        record = generation(hold, cost=cost) if recorded else None
+        record = self.record_of(hold, cost) if recorded else None
         answer = self.ask(lambda it: it.capture(hold.account_id, hold.hold_id, cost, self.now_s, record))
         self.note(hold, answer, cost, record)
 
@@ -132,12 +189,38 @@ class LedgerMachine(RuleBasedStateMachine):
         for account_id, hold_id in self.due():
             assert isinstance(self.expire_one(self.seen[account_id, hold_id]), Resolution)
 
+    @rule(data=st.data(), give_back=costs, times=st.integers(1, 2))
+    @precondition(lambda self: self.leases())
+    def close(self, data: st.DataObject, give_back: NanoUsd, times: int) -> None:
+        lease = data.draw(st.sampled_from(self.leases()))
+        at = (lease.account_id, lease.hold_id)
+        for _ in range(times):
+            answer = self.ask(lambda it: it.close(lease, give_back, self.now_s))
+            if answer is None and at not in self.closed:
+                assert give_back <= self.amounts[at] - self.captured[at]
+                self.closed.add(at)
+                self.amounts[at] = nano(self.amounts[at] - give_back)
+                self.count(lease, -give_back)
+
+    @rule(data=st.data(), part_id=part_ids, cost=costs, answered=st.booleans(), times=st.integers(1, 2))
+    @precondition(lambda self: self.leases())
+    def deliver_part(
+        self, data: st.DataObject, part_id: GenerationId, cost: NanoUsd, answered: bool, times: int
+    ) -> None:
+        """As metering does with what was served from a lease: in time, twice, or after it expired."""
+        lease = data.draw(st.sampled_from(self.leases()))
+        record = generation(replace(lease, hold_id=part_id), cost=cost, lease_id=lease.hold_id)
+        for _ in range(times):
+            left = nano(self.amounts[lease.account_id, lease.hold_id] - self.captured[lease.account_id, lease.hold_id])
+            answer = self.ask(lambda it: SettleUsage(it)(record, answered, self.now_s))
+            self.note_part(lease, record, answer, cost if answered else ZERO, left)
+
     @rule(data=st.data(), cost=costs, answered=st.booleans(), times=st.integers(1, 2))
-    @precondition(lambda self: self.seen)
+    @precondition(lambda self: self.singles())
     def deliver(self, data: st.DataObject, cost: NanoUsd, answered: bool, times: int) -> None:
         """As metering does: in time, twice, or after the hold expired."""
-        hold = self.any_hold(data)
-        record = generation(hold, cost=cost if answered else ZERO, upstream_cost=cost)
+        hold = data.draw(st.sampled_from(self.singles()))
+        record = self.record_of(hold, cost if answered else ZERO)
         for _ in range(times):
             answer = self.ask(lambda it: SettleUsage(it)(record, answered, self.now_s))
             self.note(hold, answer, record.cost, record)
@@ -168,7 +251,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_balance_is_the_sum_of_the_entries(self) -> None:
         for account_id in self.accounts:
             balance = self.balance(account_id)
-            assert balance.available >= 0
+            assert balance.available >= 0 or account_id in self.owing
             for ledger, _ in self.ledgers:
                 entries = list(ledger.list_entries(account_id))
                 assert len({entry.entry_id for entry in entries}) == len(entries)
@@ -179,9 +262,10 @@ class LedgerMachine(RuleBasedStateMachine):
         for at, hold in self.seen.items():
             resolution = self.resolutions.get(at)
             state = resolution.state if resolution else "pending"
-            expected = replace(hold, amount=self.amounts[at], state=state)
+            captured, is_closed = nano(self.captured[at]), at in self.closed
+            expected = replace(hold, amount=self.amounts[at], state=state, captured=captured, is_closed=is_closed)
             assert self.find_hold(at) == expected
-            held[hold.account_id] += 0 if resolution else expected.amount
+            held[hold.account_id] += 0 if resolution else expected.left
         for account_id in self.accounts:
             assert self.balance(account_id).held == held[account_id]
 
@@ -196,24 +280,54 @@ class LedgerMachine(RuleBasedStateMachine):
                 spend = self.spend(account_id, name)
                 window = window_of(RESETS[name], self.now_s)
                 assert spend.credit.total == self.charged[account_id, KeyHash(name)]
+                assert spend.byok.total == self.charged_byok[account_id, KeyHash(name)]
                 assert spend.limit_used == (self.used[account_id, KeyHash(name), window] if limit else 0)
 
     def a_generation_stays_as_it_was_first_recorded(self) -> None:
-        for at in self.seen:
+        for account_id, hold_id in self.seen | self.records:
             for _, generations in self.ledgers:
-                assert generations.find(*at) == self.records.get(at)
+                found = generations.find(account_id, GenerationId(hold_id))
+                assert found == self.records.get((account_id, hold_id))
 
     # The history so far
 
-    def see(self, hold: Hold) -> None:
+    def see(self, hold: Hold, byok_amount: int = 0) -> None:
         """The ledger said that the hold is of this amount now."""
         at = (hold.account_id, hold.hold_id)
-        added = hold.amount - self.amounts[at]
+        added = hold.amount - self.amounts[at] + byok_amount
         self.seen[at], self.amounts[at] = hold, hold.amount
+        self.count(hold, added)
         if hold.key_limit is not None and added:
-            window = (hold.account_id, hold.key_hash, hold.key_limit.window)
-            self.used[window] += added
-            assert self.used[window] <= hold.key_limit.limit
+            assert self.used[hold.account_id, hold.key_hash, hold.key_limit.window] <= hold.key_limit.limit
+
+    def count(self, hold: Hold, by: int) -> None:
+        if hold.key_limit is not None:
+            self.used[hold.account_id, hold.key_hash, hold.key_limit.window] += by
+
+    def record_of(self, hold: Hold, cost: NanoUsd) -> Generation:
+        return generation(hold, cost=cost, upstream_cost=cost, is_byok=hold.byok_amount is not None)
+
+    def singles(self) -> list[Hold]:
+        return [hold for hold in self.seen.values() if not hold.is_lease]
+
+    def leases(self) -> list[Hold]:
+        return [hold for hold in self.seen.values() if hold.is_lease]
+
+    def note_part(self, lease: Hold, record: Generation, answer: object, cost: NanoUsd, left: NanoUsd) -> None:
+        at, of_record = (lease.account_id, lease.hold_id), (record.account_id, record.id)
+        late = at in self.resolutions and of_record not in self.records
+        if not isinstance(answer, Resolution):
+            assert of_record in self.records or late
+            if late:
+                self.records[of_record] = replace(record, cost=ZERO)
+            return
+        assert of_record not in self.records
+        assert answer.charged + answer.absorbed == cost
+        within = nano(min(cost, left))
+        self.captured[at] += within
+        self.charged[lease.account_id, lease.key_hash] += answer.charged
+        self.count(lease, answer.charged - within)
+        self.records[of_record] = replace(record, cost=answer.charged)
 
     def note(self, hold: Hold, answer: object, cost: NanoUsd, record: Generation | None) -> None:
         if not isinstance(answer, Resolution):
@@ -222,12 +336,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert at not in self.resolutions
         assert answer.charged + answer.absorbed == cost
         if answer.absorbed:
-            assert self.balance(hold.account_id).available == 0
+            assert self.balance(hold.account_id).available <= 0
         self.resolutions[at] = answer
         self.charged[hold.account_id, hold.key_hash] += answer.charged
-        if hold.key_limit is not None:
-            window = (hold.account_id, hold.key_hash, hold.key_limit.window)
-            self.used[window] += answer.charged - self.amounts[at]
+        byok_cost = record.byok_cost if record else 0
+        self.charged_byok[hold.account_id, hold.key_hash] += byok_cost
+        counted = byok_cost - hold.byok_amount if hold.byok_amount is not None else 0
+        self.count(hold, answer.charged + counted - (self.amounts[at] - self.captured[at]))
         if record is not None:
             self.records[at] = replace(record, cost=answer.charged)
 

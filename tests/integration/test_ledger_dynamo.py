@@ -7,13 +7,14 @@ import pytest
 from turnpike.storage.generations import DynamoGenerations
 from turnpike.storage.ledger import DynamoLedger
 
+from tests.contracts.leases import LeaseContract
 from tests.contracts.ledger import LedgerContract
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class TestDynamoLedger(LedgerContract):
+class Dynamo:
     @pytest.fixture
     def ledger(self, dynamodb: "DynamoDBClient", ledger_table: str) -> DynamoLedger:
         return DynamoLedger(dynamodb, ledger_table)
@@ -21,3 +22,11 @@ class TestDynamoLedger(LedgerContract):
     @pytest.fixture
     def generations(self, dynamodb: "DynamoDBClient", ledger_table: str) -> DynamoGenerations:
         return DynamoGenerations(dynamodb, ledger_table)
+
+
+class TestDynamoLedger(Dynamo, LedgerContract):
+    pass
+
+
+class TestDynamoLeases(Dynamo, LeaseContract):
+    pass

@@ -2,11 +2,12 @@
 
 import pytest
 
+from tests.contracts.leases import LeaseContract
 from tests.contracts.ledger import LedgerContract
 from tests.fakes import InMemoryGenerations, InMemoryLedger
 
 
-class TestInMemoryLedger(LedgerContract):
+class InMemory:
     @pytest.fixture
     def ledger(self) -> InMemoryLedger:
         return InMemoryLedger()
@@ -14,3 +15,11 @@ class TestInMemoryLedger(LedgerContract):
     @pytest.fixture
     def generations(self, ledger: InMemoryLedger) -> InMemoryGenerations:
         return ledger.generations
+
+
+class TestInMemoryLedger(InMemory, LedgerContract):
+    pass
+
+
+class TestInMemoryLeases(InMemory, LeaseContract):
+    pass

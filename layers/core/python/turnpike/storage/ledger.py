@@ -100,7 +100,7 @@ class DynamoLedger(LedgerReads):
             try:
                 self._transactions.write(self._part(part, lease_id, lease, now_s, record))
             except Refused as refused:
-                if part.entries[0].entry_id in refused.found:
+                if refused.found.keys() & {part.entries[0].entry_id, "generation"}:
                     raise HoldResolved(record.id, "captured") from None
                 if not refused.found.keys() & {"hold", "balance"}:
                     raise
