@@ -61,7 +61,8 @@ class Ledger(Protocol):
         """Charge `cost` to a pending lease, once per generation, and store the generation, all or nothing.
 
         What exceeds the lease is overage, as in `capture`. Raises HoldResolved with state `captured` when this
-        generation was captured or recorded before, with the lease's own when that is over; HoldNotFound, TemporarilyBusy.
+        generation was captured or recorded before, with the lease's own when that is over; HoldNotFound and
+        TemporarilyBusy.
         """
 
     def close(self, lease: Hold, give_back: NanoUsd, now_s: int) -> None:
