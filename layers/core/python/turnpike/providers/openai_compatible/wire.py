@@ -64,8 +64,8 @@ def parse_usage(given: Json) -> Usage:
     written = _count(of_prompt, "cache_write_tokens")
     reasoning = _count(of_completion, "reasoning_tokens") or _count(given, "reasoning_tokens")
     searches = _count(given, "num_search_queries")
-    # xAI counts reasoning beside the completion, not in it; its total gives that away. Perplexity does too, and not
-    # in its total: https://docs.perplexity.ai/getting-started/models/models/sonar-deep-research
+    # xAI counts reasoning beside the completion, not in it; its total gives that away. So does Perplexity's research,
+    # which prices it apart, and whose total leaves it out: https://docs.perplexity.ai/docs/getting-started/pricing
     if reasoning > completion or (
         reasoning and (searches or _count(given, "total_tokens") == prompt + completion + reasoning)
     ):
