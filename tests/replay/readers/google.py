@@ -223,4 +223,7 @@ def _usage(events: list[Any]) -> Usage | None:
         prompt_audio_tokens=tokens("AUDIO", "promptTokensDetails", "toolUsePromptTokensDetails"),
         completion_audio_tokens=tokens("AUDIO", "candidatesTokensDetails"),
         completion_image_tokens=tokens("IMAGE", "candidatesTokensDetails"),
+        cached_audio_tokens=tokens("AUDIO", "cacheTokensDetails"),
+        prompt_image_tokens=tokens("IMAGE", "promptTokensDetails", "toolUsePromptTokensDetails")
+        + tokens("DOCUMENT", "promptTokensDetails", "toolUsePromptTokensDetails"),
     )

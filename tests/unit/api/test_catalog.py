@@ -253,7 +253,9 @@ def test_prices_are_plain_decimals() -> None:
 def test_prices_that_change_tell_when() -> None:
     steps = (
         PriceOverride((("prompt", Decimal("0.000006")),), min_prompt_tokens=200_000),
-        PriceOverride((("completion", Decimal("0.000001")),), utc_start=1630, utc_end=30),
+        PriceOverride(
+            (("completion", Decimal("0.000001")),), utc_start=1630, utc_end=30, utc_days=("friday", "sunday")
+        ),
     )
 
     prices = present_pricing(Pricing(Decimal("0.000003"), Decimal("0.000002"), overrides=steps))
@@ -261,5 +263,5 @@ def test_prices_that_change_tell_when() -> None:
     components.PublicPricing.model_validate(prices)
     assert prices["overrides"] == [
         {"min_prompt_tokens": 200_000, "prompt": "0.000006"},
-        {"utc_start": 1630, "utc_end": 30, "completion": "0.000001"},
+        {"utc_start": 1630, "utc_end": 30, "utc_days": ["friday", "sunday"], "completion": "0.000001"},
     ]

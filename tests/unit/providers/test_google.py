@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.chat import ChatRequest, Completion, Delta
+from turnpike.domain.chat import ChatRequest, Completion, Delta, Usage
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.pricing import Pricing
 from turnpike.providers.folding import completion_of
@@ -782,6 +782,26 @@ def test_feedback_that_refuses_nothing() -> None:
 def test_the_service_tier_is_told(told: Any, tier: str | None) -> None:
     deltas = streamed({**event({"text": "Hi"}), "usageMetadata": told}, event(finishReason="STOP"))
     assert [delta.service_tier for delta in deltas] == [tier, None]
+
+
+def test_sound_and_images_are_counted_where_they_are_priced_apart() -> None:
+    told = {
+        "promptTokenCount": 1000,
+        "promptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": 100},
+            {"modality": "AUDIO", "tokenCount": 400},
+            {"modality": "IMAGE", "tokenCount": 300},
+            {"modality": "DOCUMENT", "tokenCount": 200},
+        ],
+        "cachedContentTokenCount": 350,
+        "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 300}, {"modality": "TEXT", "tokenCount": 50}],
+        "candidatesTokenCount": 5,
+    }
+    deltas = streamed({**event({"text": "Hi"}, finishReason="STOP"), "usageMetadata": told})
+    expected = Usage(
+        1000, 5, cached_tokens=350, prompt_audio_tokens=400, cached_audio_tokens=300, prompt_image_tokens=500
+    )
+    assert [delta.usage for delta in deltas if delta.usage] == [expected]
 
 
 def test_probabilities_of_tokens() -> None:

@@ -411,6 +411,18 @@ def test_sources_become_annotations() -> None:
             },
             Usage(9, 7, reasoning_tokens=5),
         ),
+        # Perplexity's: reasoning beside the completion, whatever the total says, and what its searches found.
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 20,
+                "total_tokens": 29,
+                "citation_tokens": 100,
+                "num_search_queries": 3,
+                "reasoning_tokens": 5,
+            },
+            Usage(109, 25, reasoning_tokens=5, web_search_requests=3),
+        ),
         # Cached tokens counted beside the prompt: the price of the rest must not become negative.
         ({"prompt_tokens": 2, "prompt_tokens_details": {"cached_tokens": 10}}, Usage(12, 0, cached_tokens=10)),
     ],

@@ -115,6 +115,26 @@ def test_every_field_is_read() -> None:
     assert (flex.tag, flex.pricing.prompt) == ("second-cloud/fp8/flex", Decimal("5E-8"))
 
 
+def test_prices_may_depend_on_length_hours_and_days_and_so_may_a_tiers() -> None:
+    steps = 'overrides = [{ min_prompt_tokens = 9, utc_days = ["sunday"], prompt = "0.000002" }] }'
+    text = WHOLE.replace('request = "0.1" }', f'request = "0.1", {steps}')
+    _, plain, flex = load(text).get_model("acme/chat").endpoints
+    (step,) = plain.pricing.overrides
+    assert (step.min_prompt_tokens, step.utc_days, step.parts) == (9, ("sunday",), (("prompt", Decimal("2E-6")),))
+    # In proportion: the tier is half as dear.
+    assert flex.pricing.overrides[0].parts == (("prompt", Decimal("1E-6")),)
+    own = text.replace(
+        '"0.00000005" }', '"0.00000005", overrides = [{ utc_start = 100, utc_end = 200, prompt = "0" }] }'
+    )
+    flex = load(own).get_model("acme/chat").endpoints[2]
+    assert [(each.utc_start, each.utc_days, each.parts) for each in flex.pricing.overrides] == [
+        (100, None, (("prompt", Decimal(0)),))
+    ]
+    for days in ('"someday"', ""):
+        with pytest.raises(CatalogFileError, match="line 37: utc_days is not a list of some of monday"):
+            load(text.replace('"sunday"', days))
+
+
 def test_only_providers_with_a_credential_are_served() -> None:
     catalog = load(WHOLE, environ={"SECOND_CLOUD_API_KEY": "key-2", "ONE_API_KEY": ""})
     assert {endpoint.provider for endpoint in catalog.get_model("acme/chat").endpoints} == {"second-cloud"}

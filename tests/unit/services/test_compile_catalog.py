@@ -319,6 +319,43 @@ class TestPrices:
         found = compiled(models_dev=data, genai_prices=prices)
         assert endpoint(found.artefact, "openai/gpt-9", 1)["pricing"]["prompt"] == "0.0000015"
 
+    def test_that_repeat_others_change_with_them(self) -> None:
+        """models.dev prices thoughts as the answer; genai-prices alone knows that long prompts make answers dearer."""
+        data, prices = models_dev(), genai_prices()
+        data["openai"]["models"]["gpt-9"]["cost"] = {"input": 1, "output": 2, "reasoning": 2, "cache_read": 1}
+        longer = {"base": 2, "tiers": [{"start": 1000, "price": 3}]}
+        prices[0]["models"][0]["prices"] = {"input_mtok": 1, "output_mtok": longer}
+        found = endpoint(compiled(models_dev=data, genai_prices=prices).artefact, "openai/gpt-9")["pricing"]
+        assert found == {
+            "prompt": "0.000001",
+            "completion": "0.000002",
+            "overrides": [{"min_prompt_tokens": 1000, "completion": "0.000003"}],
+        }
+
+    def test_of_certain_hours_hold_on_the_days_that_the_settings_say(self) -> None:
+        prices = genai_prices()
+        prices[0]["models"][0]["prices"] = [
+            {"prices": {"input_mtok": 1, "output_mtok": {"base": 2, "tiers": [{"start": 1000, "price": 3}]}}},
+            {
+                "constraint": {"start_time": "01:00:00Z", "end_time": "04:00:00Z"},
+                "prices": {"input_mtok": 2, "output_mtok": 4},
+            },
+        ]
+        sources = SOURCES.replace('author = "openai"', 'author = "openai"\nhours_on = ["monday", "friday"]')
+        found = compiled(genai_prices=prices, settings=settings(sources=sources)).artefact
+        assert endpoint(found, "openai/gpt-9")["pricing"]["overrides"] == [
+            {"min_prompt_tokens": 1000, "completion": "0.000003"},
+            {
+                "utc_start": 100,
+                "utc_end": 400,
+                "utc_days": ["monday", "friday"],
+                "prompt": "0.000002",
+                "completion": "0.000004",
+            },
+        ]
+        with pytest.raises(CatalogFileError, match="hours_on holds 'someday'"):
+            settings(sources=sources.replace("monday", "someday"))
+
     def test_with_other_steps_disagree(self) -> None:
         data, prices = models_dev(), genai_prices()
         data["openai"]["models"]["gpt-9"]["cost"]["context_over_200k"] = {"input": 2, "output": 4}

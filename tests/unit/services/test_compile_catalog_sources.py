@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from turnpike.services.compile_catalog import parse_json
 from turnpike.services.compile_catalog.genai_prices import PricedModel, parse_genai_prices
 from turnpike.services.compile_catalog.models_dev import MOST_MODELS, SourceModel, parse_models_dev
-from turnpike.services.compile_catalog.prices import Prices, per_token, present_price, present_prices
+from turnpike.services.compile_catalog.prices import Prices, per_token, present_price, present_prices, present_tiers
 
 TODAY = date(2026, 11, 24)
 MODEL: dict[str, Any] = {
@@ -129,6 +129,24 @@ class TestModelsDev:
 
     def test_limits_the_output_to_the_context(self) -> None:
         assert read(limit={"context": 1000, "output": 2000}).output == 1000
+
+    @pytest.mark.parametrize(
+        "cost",
+        [
+            {"cache_read": 0, "cache_write": 0},  # As Cerebras has it, where nothing is cheaper for being cached.
+            {"cache_read": 2},
+            {"reasoning": 0},
+        ],
+    )
+    def test_takes_what_nobody_can_mean_for_no_price(self, cost: dict[str, int]) -> None:
+        prices = read(cost={"input": 1, "output": 5, **cost}).prices
+        assert prices is not None
+        assert set(prices.parts) == {"prompt", "completion"}
+
+    def test_believes_that_all_of_a_free_model_is_free(self) -> None:
+        prices = read(cost={"input": 0, "output": 0, "cache_read": 0}).prices
+        assert prices is not None
+        assert prices.parts["input_cache_read"] == 0
 
     def test_reads_tiers_and_their_own_size(self) -> None:
         tier = {"input": 5, "output": Decimal("22.5"), "tier": {"size": 272_000, "type": "context"}}
@@ -256,9 +274,36 @@ class TestGenaiPrices:
             {"when": {"service_tier": "flex", "route": "eu"}, "prices": {"input_mtok": 9, "output_mtok": 9}},
         ]
         prices = price({"input_mtok": 2, "output_mtok": 4}, price_variants=variants)
-        assert {tier: present_price(parts["prompt"]) for tier, parts in prices.tiers.items()} == {
+        assert {name: present_price(tier.parts["prompt"]) for name, tier in prices.tiers.items()} == {
             "flex": "0.000001",
             "priority": "0.000004",
+        }
+
+    def test_reads_what_long_prompts_cost_in_a_service_tier(self) -> None:
+        def stepped(base: int, over: int) -> dict[str, Any]:
+            return {"base": base, "tiers": [{"start": 1000, "price": over}]}
+
+        ordinary = {"input_mtok": stepped(20, 40), "output_mtok": 40, "cache_read_mtok": stepped(2, 6)}
+        flex = {"input_mtok": stepped(10, 18), "output_mtok": 20}
+        variants = [
+            {"when": {"service_tier": "flex"}, "prices": flex},
+            {"when": {"service_tier": "priority"}, "prices": {"input_mtok": 50, "output_mtok": 90}},
+        ]
+        assert present_tiers(price(ordinary, price_variants=variants)) == {
+            "flex": {
+                "prompt": "0.00001",
+                "completion": "0.00002",
+                "overrides": [
+                    {"min_prompt_tokens": 1000, "input_cache_read": "0.000006"},
+                    {"min_prompt_tokens": 1000, "prompt": "0.000018"},
+                ],
+            },
+            # The price is the same for prompts of all lengths, but for what is cached of them.
+            "priority": {
+                "prompt": "0.00005",
+                "completion": "0.00009",
+                "overrides": [{"min_prompt_tokens": 1000, "input_cache_read": "0.000006"}],
+            },
         }
 
     @pytest.mark.parametrize(

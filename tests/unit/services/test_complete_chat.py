@@ -1,10 +1,12 @@
 """The main job, with a scripted provider and the ledger in memory."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import orjson
 import pytest
 
+from turnpike.domain.catalog import FixedCatalog
 from turnpike.domain.chat import Delta, Usage
 from turnpike.domain.errors import AttemptsFailed, InsufficientCredit, KeyLimitExceeded, TemporarilyBusy
 from turnpike.domain.ledger import balance_of
@@ -47,6 +49,19 @@ async def test_a_whole_answer_is_charged_the_same() -> None:
     completion = await world.complete(request(stream=False))
     assert completion.choices[0].message["content"] == "Hello"
     assert spent(world) == COST_OF_TEXT
+
+
+async def test_each_image_is_charged_where_it_has_a_price() -> None:
+    pricing = replace(endpoint().pricing, image=Decimal("0.002"))
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/1.png"}}
+    asked = [{"role": "user", "content": [{"type": "text", "text": "Same?"}, picture, picture]}]
+    for served, images in ((endpoint(pricing=pricing), 2), (endpoint(), 0)):
+        world = World({"one": [text("No")]}, served)
+        models = [replace(model, input_modalities=("text", "image")) for model in world.catalog.models]
+        world.catalog = FixedCatalog(models, world.catalog.providers)
+        await world.stream(request(messages=asked))
+        assert spent(world) == COST_OF_TEXT + images * 2_000_000
+        assert world.queue.events[0]["generation"].usage.prompt_images == images
 
 
 async def test_a_failure_before_the_first_content_moves_on_unseen() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -10,10 +11,10 @@ from turnpike.domain.chat import ChatRequest, Delta, Usage
 from turnpike.domain.errors import AttemptsFailed, InvalidRequest
 from turnpike.domain.health import EndpointStats, Percentiles
 from turnpike.domain.ledger import balance_of
-from turnpike.domain.pricing import Pricing
+from turnpike.domain.pricing import PriceOverride, Pricing
 from turnpike.services.settle_usage import SettleUsage
 
-from tests.scenario import ACCOUNT, Script, World, endpoint, failure, request, text
+from tests.scenario import ACCOUNT, Script, World, catalog, endpoint, failure, request, text
 
 pytestmark = pytest.mark.anyio
 LATE_S = 0.05
@@ -77,6 +78,15 @@ async def test_what_the_loser_cost_is_absorbed_and_never_billed() -> None:
     balance = world.ledger.get_balance(ACCOUNT)
     assert balance == balance_of(world.ledger.list_entries(ACCOUNT))
     assert (balance.held, balance.usage_total) == (0, 0)
+
+
+async def test_what_the_loser_cost_is_that_of_the_hour() -> None:
+    world = racing([0.15, *text("Hello")], [Delta(usage=Usage(7, 1)), 10.0])
+    all_day = PriceOverride((("prompt", Decimal("0.000005")),), utc_start=0, utc_end=0)
+    dear = replace(endpoint("two").pricing, overrides=(all_day,))
+    world.catalog = catalog(endpoint("one", pricing=Pricing()), endpoint("two", pricing=dear))
+    await world.stream(request())
+    assert world.attempts[0].absorbed_cost == 7 * 5_000 + 1 * 2_000
 
 
 async def test_a_loser_that_said_nothing_is_counted_by_its_prompt() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from turnpike.domain.catalog import Endpoint, Model, Provider
 from turnpike.domain.health import EndpointReport, Percentiles
-from turnpike.domain.pricing import CONDITIONS, PARTS, Pricing, present_price
+from turnpike.domain.pricing import CONDITIONS, PARTS, PriceOverride, Pricing, present_price
 
 
 def present_model(model: Model) -> dict[str, Any]:
@@ -76,12 +76,21 @@ def present_pricing(pricing: Pricing) -> dict[str, Any]:
     if pricing.overrides:
         presented["overrides"] = [
             {
-                **{name: getattr(step, name) for name in CONDITIONS if getattr(step, name) is not None},
+                **_present_conditions(step),
                 **{part: present_price(price) for part, price in step.parts},
             }
             for step in pricing.overrides
         ]
     return presented
+
+
+def _present_conditions(step: PriceOverride) -> dict[str, Any]:
+    conditions = {name: getattr(step, name) for name in CONDITIONS}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in conditions.items()
+        if value is not None
+    }
 
 
 def top_endpoint(model: Model) -> Endpoint:

@@ -94,8 +94,8 @@ class ChatRequest:
 class Usage:
     """Tokens as the provider's tokenizer counts them.
 
-    `prompt_tokens` includes `cached_tokens`, `cache_write_tokens` and `prompt_audio_tokens`;
-    `completion_tokens` includes `reasoning_tokens`, and those of sound and images.
+    `prompt_tokens` includes `cached_tokens`, `cache_write_tokens`, and those of sound and images, which may be cached
+    too; `completion_tokens` includes `reasoning_tokens`, and those of sound and images.
     """
 
     prompt_tokens: int = 0
@@ -111,6 +111,11 @@ class Usage:
     """Of `cache_write_tokens`, those that are kept for an hour."""
     completion_image_tokens: int = 0
     web_search_requests: int = 0
+    cached_audio_tokens: int = 0
+    """Of `cached_tokens`, those of sound; `prompt_audio_tokens` includes them."""
+    prompt_image_tokens: int = 0
+    prompt_images: int = 0
+    """How many images the prompt has, counted by us, and only for endpoints that charge for each."""
 
 
 @dataclass(slots=True)

@@ -43,3 +43,10 @@ def estimate_message(message: Mapping[str, Any]) -> int:
 
 def _estimate_part(part: Mapping[str, Any]) -> int:
     return estimate_tokens(part["text"]) if part.get("type") == "text" else _TOKENS_PER_MEDIA_PART
+
+
+def count_images(request: ChatRequest) -> int:
+    """The images of the prompt, which no provider counts."""
+    contents = (message.get("content") for message in request.messages)
+    parts = (part for content in contents if isinstance(content, list) for part in content)
+    return sum(part.get("type") == "image_url" for part in parts)

@@ -1,6 +1,6 @@
 """Money as integers in nano-USD, and the two places where it becomes something else."""
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import NewType
 
 NanoUsd = NewType("NanoUsd", int)
@@ -8,6 +8,8 @@ NanoUsd = NewType("NanoUsd", int)
 
 NANO_PER_USD = 1_000_000_000
 ZERO = NanoUsd(0)
+
+_EXACT = Context(prec=100)
 
 
 def parse_usd(text: str | float | Decimal) -> NanoUsd:
@@ -32,4 +34,5 @@ def present_usd(amount: NanoUsd) -> float:
 
 def round_up(amount_usd: Decimal) -> NanoUsd:
     """Round a cost in USD up to whole nano-USD; done once, when a generation is priced."""
-    return NanoUsd(int((amount_usd * NANO_PER_USD).to_integral_value(rounding=ROUND_CEILING)))
+    # The default context would round to 28 digits before, and perhaps down.
+    return NanoUsd(int(_EXACT.scaleb(amount_usd, 9).to_integral_value(rounding=ROUND_CEILING)))

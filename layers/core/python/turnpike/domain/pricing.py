@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 from turnpike.domain.chat import Usage
-from turnpike.domain.money import ZERO, NanoUsd, round_up
+from turnpike.domain.money import NANO_PER_USD, ZERO, NanoUsd, round_up
 
 PARTS = (
     "prompt",
@@ -29,7 +29,10 @@ PARTS = (
 PER_CALL = frozenset({"request", "image", "web_search"})
 """The parts whose price is for each of them, and not for a token."""
 
-CONDITIONS = ("min_prompt_tokens", "utc_start", "utc_end")
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+CONDITIONS = ("min_prompt_tokens", "utc_start", "utc_end", "utc_days")
+"""What an override may depend on: whole numbers, and a list of days."""
 
 MOST_PER_TOKEN = Decimal("0.01")
 """Ten thousand dollars a million tokens; the dearest model ever sold cost a sixteenth of it."""
@@ -37,6 +40,12 @@ MOST_PER_CALL = Decimal(10)
 
 _NOTHING = Decimal(0)
 _MINUTES_A_DAY = 1440
+_SECONDS_A_DAY = 86_400
+_FIRST_DAY = DAYS.index("thursday")
+"""The day on which epoch seconds begin."""
+
+_EXACT = Context(prec=100)
+"""A price has at most some 20 digits and a count 12; the 28 of the default context could round a sum of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +61,18 @@ class PriceOverride:
     utc_start: int | None = None
     """HHMM as a number. With `utc_end` before it, the hours in between go over midnight."""
     utc_end: int | None = None
+    utc_days: tuple[str, ...] | None = None
+    """On these days alone, by the day that it is in UTC; without hours, all day."""
 
     def holds(self, prompt_tokens: int, at_s: float | None) -> bool:
-        """Without a time, hours never come."""
+        """Without a time, hours and days never come."""
         if self.min_prompt_tokens is not None and prompt_tokens <= self.min_prompt_tokens:
             return False
-        if self.utc_start is None and self.utc_end is None:
+        if self.utc_start is None and self.utc_end is None and self.utc_days is None:
             return True
         if at_s is None:
+            return False
+        if self.utc_days is not None and DAYS[(int(at_s) // _SECONDS_A_DAY + _FIRST_DAY) % 7] not in self.utc_days:
             return False
         start, end, now = _minutes(self.utc_start or 0), _minutes(self.utc_end or 0), int(at_s) // 60 % _MINUTES_A_DAY
         return start <= now < end if start < end else now >= start or now < end
@@ -67,7 +80,11 @@ class PriceOverride:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """USD per token (`request`, `image`, `web_search`: each). None means that the part has no price of its own."""
+    """USD per token (`request`, `image`, `web_search`: each). None means that the part has no price of its own.
+
+    `image_token` and `image_output` are per token of the images in the prompt and in the answer; `image` is for each
+    image of the prompt, besides its tokens.
+    """
 
     prompt: Decimal = _NOTHING
     completion: Decimal = _NOTHING
@@ -88,7 +105,10 @@ class Pricing:
 
     @property
     def is_free(self) -> bool:
-        return not (self.prompt or self.completion or self.request)
+        """Whether nothing that may be used costs anything, at any length or time."""
+        return not any(getattr(self, part) for part in PARTS) and not any(
+            price for override in self.overrides for _, price in override.parts
+        )
 
     @property
     def combined(self) -> Decimal:
@@ -140,29 +160,49 @@ def price(usage: Usage, pricing: Pricing, at_s: float | None = None) -> Cost:
 
     Without a time, the prices of certain hours are left out of account.
     """
-    rates = pricing.at(usage.prompt_tokens, at_s) if pricing.overrides else pricing
-    prompt, completion = _prompt_cost(usage, rates), _completion_cost(usage, rates)
-    total = prompt + completion + rates.request
-    if usage.web_search_requests and rates.web_search is not None:
-        total += rates.web_search * usage.web_search_requests
+    total, prompt, completion = exact_cost(usage, pricing, at_s)
     return Cost(round_up(total), round_up(prompt), round_up(completion))
+
+
+def exact_cost(usage: Usage, pricing: Pricing, at_s: float | None = None) -> tuple[Decimal, Decimal, Decimal]:
+    """(total, prompt, completion) in USD, of which not a digit has been rounded."""
+    rates = pricing.at(usage.prompt_tokens, at_s) if pricing.overrides else pricing
+    with localcontext(_EXACT):
+        prompt, completion = _prompt_cost(usage, rates), _completion_cost(usage, rates)
+        total = prompt + completion + rates.request
+        if usage.web_search_requests and rates.web_search is not None:
+            total += rates.web_search * usage.web_search_requests
+    return total, prompt, completion
+
+
+def cache_discount(usage: Usage, pricing: Pricing, at_s: float | None = None) -> NanoUsd:
+    """What the provider's prompt cache saved: the cost without it, less the cost. Below zero where a prompt was only
+    written to a cache, and its provider charges for that.
+
+    The difference of two amounts that were each rounded up, as a charge is: so cost and discount together are to the
+    nano-dollar what would have been charged, and the discount is less than one away from the exact difference.
+    """
+    plain = replace(usage, cached_tokens=0, cached_audio_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=0)
+    return NanoUsd(price(plain, pricing, at_s).total - price(usage, pricing, at_s).total)
 
 
 def tokens_for(amount: NanoUsd, price_per_token: Decimal) -> int:
     """How many whole tokens `amount` pays for; only asked of prices above zero."""
-    return int(Decimal(amount) / (price_per_token * 1_000_000_000))
+    return int(Decimal(amount) / (price_per_token * NANO_PER_USD))
 
 
-def scaled(pricing: Pricing, parts: Mapping[str, str]) -> Pricing:
-    """The prices with some parts replaced, as a service tier does; what changes a price changes it in proportion.
-
-    A list says what long prompts cost ordinarily, and what a tier costs ordinarily, but never both at once.
+def in_tier(pricing: Pricing, tier: Mapping[str, Any]) -> Pricing:
+    """The prices with some parts replaced, as a service tier does. What then changes them by length or time is the
+    tier's own where it says so, even if that is nothing; else it changes the tier's prices in proportion.
     """
-    prices = {part: _parse_price(part, price) for part, price in parts.items()}
-    overrides = tuple(
-        replace(step, parts=tuple((part, _in_proportion(pricing, part, price, prices)) for part, price in step.parts))
-        for step in pricing.overrides
-    )
+    prices = {part: _parse_price(part, price) for part, price in tier.items() if part != "overrides"}
+    if "overrides" in tier:
+        overrides = _parse_overrides(tier["overrides"])
+    else:
+        overrides = tuple(
+            replace(step, parts=tuple((part, _in_proportion(pricing, part, cost, prices)) for part, cost in step.parts))
+            for step in pricing.overrides
+        )
     changed: dict[str, Any] = {**prices, "overrides": overrides}
     return replace(pricing, **changed)
 
@@ -177,17 +217,31 @@ def _prompt_cost(usage: Usage, rates: Pricing) -> Decimal:
     read, write = usage.cached_tokens, usage.cache_write_tokens
     # Never below zero: a provider that counts more cached than prompt tokens is wrong about one of them.
     plain = max(0, usage.prompt_tokens - read - write)
+    cached_audio = min(usage.cached_audio_tokens, read)
     cost = _NOTHING
-    if usage.prompt_audio_tokens and rates.audio is not None:
-        audio = min(usage.prompt_audio_tokens, plain)
-        plain -= audio
-        cost += rates.audio * audio
+    for tokens, its_price in (
+        (usage.prompt_audio_tokens - cached_audio, rates.audio),
+        (usage.prompt_image_tokens, rates.image_token),
+    ):
+        if tokens > 0 and its_price is not None:
+            # What the cache took of it, as far as nobody says, was taken from what has no price of its own.
+            apart = min(tokens, plain)
+            plain -= apart
+            cost += its_price * apart
     if read:
-        cost += (rates.prompt if rates.input_cache_read is None else rates.input_cache_read) * read
+        read_price = rates.prompt if rates.input_cache_read is None else rates.input_cache_read
+        cost += read_price * (read - cached_audio)
+        if cached_audio:
+            # Where nothing is cheaper for being cached, sound is still sound.
+            uncached = rates.audio if rates.input_cache_read is None else None
+            prices = (rates.input_audio_cache, uncached, read_price)
+            cost += next(price for price in prices if price is not None) * cached_audio
     if write:
         short_price = rates.prompt if rates.input_cache_write is None else rates.input_cache_write
         long = min(usage.cache_write_1h_tokens, write) if rates.input_cache_write_1h is not None else 0
         cost += short_price * (write - long) + (rates.input_cache_write_1h or _NOTHING) * long
+    if usage.prompt_images and rates.image is not None:
+        cost += rates.image * usage.prompt_images
     return cost + rates.prompt * plain
 
 
@@ -218,10 +272,18 @@ def _parse_overrides(rows: Sequence[Mapping[str, Any]]) -> tuple[PriceOverride, 
     return tuple(
         PriceOverride(
             parts=tuple((part, _parse_price(part, text)) for part, text in row.items() if part not in CONDITIONS),
-            **{condition: int(row[condition]) for condition in CONDITIONS if condition in row},
+            **{name: _parse_condition(name, row[name]) for name in CONDITIONS if name in row},
         )
         for row in rows
     )
+
+
+def _parse_condition(name: str, value: Any) -> Any:
+    if name != "utc_days":
+        return int(value)
+    if unknown := [day for day in value if day not in DAYS]:
+        raise ValueError(f"{unknown[0]!r} is no day of the week")
+    return tuple(value)
 
 
 def _in_proportion(pricing: Pricing, part: str, step: Decimal, prices: Mapping[str, Decimal]) -> Decimal:

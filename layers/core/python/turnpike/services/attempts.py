@@ -199,7 +199,7 @@ class Attempts:
             return ZERO  # It is the generation's own, as far as there is any.
         meter = tried.meter
         usage = meter.usage_or_estimate(self._prompt_tokens)
-        return price(usage, tried.endpoint.pricing_in(meter.service_tier)).total
+        return price(usage, tried.endpoint.pricing_in(meter.service_tier), self._watch.now()).total
 
     def _fall_back(self, failure: UpstreamError) -> None:
         """Another endpoint of the model where it may do better, another model after any error."""

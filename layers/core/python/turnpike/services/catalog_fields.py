@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
 from turnpike.domain.catalog_tables import Row
-from turnpike.domain.pricing import CONDITIONS, MOST_PER_CALL, MOST_PER_TOKEN, PARTS, PER_CALL, present_price
+from turnpike.domain.pricing import CONDITIONS, DAYS, MOST_PER_CALL, MOST_PER_TOKEN, PARTS, PER_CALL, present_price
 
 _Table = dict[str, object]
 
@@ -37,21 +37,34 @@ def _pricing(owner: Row, key: str) -> object:
     for part in PARTS:
         if part in row or part in ("prompt", "completion"):
             priced[part] = _price(row, part)
-    steps = []
-    for step in row.rows("overrides"):
-        conditions = {name: step.whole_or_none(name) for name in CONDITIONS if name in step}
-        parts = _parts(step)
-        if not conditions or not parts:
-            raise step.error(None, "needs a condition and a price")
-        steps.append({**conditions, **parts})
+    steps = _steps(row)
     row.refuse_unknown()
     return {**priced, "overrides": steps} if steps else priced
 
 
+def _steps(row: Row) -> list[_Table]:
+    steps = []
+    for step in row.rows("overrides"):
+        conditions: _Table = {name: _condition(step, name) for name in CONDITIONS if name in step}
+        parts = _parts(step)
+        step.refuse_unknown()
+        if not conditions or not parts:
+            raise step.error(None, "needs a condition and a price")
+        steps.append({**conditions, **parts})
+    return steps
+
+
+def _condition(row: Row, name: str) -> object:
+    if name != "utc_days":
+        return row.whole_or_none(name)
+    days = row.texts(name)
+    if not days or not set(days) <= set(DAYS):
+        raise row.error(name, f"is not a list of some of {', '.join(DAYS)}")
+    return list(days)
+
+
 def _parts(row: Row) -> _Table:
-    parts: _Table = {part: _price(row, part) for part in PARTS if part in row}
-    row.refuse_unknown()
-    return parts
+    return {part: _price(row, part) for part in PARTS if part in row}
 
 
 def _price(row: Row, part: str) -> str:
@@ -67,7 +80,16 @@ def _price(row: Row, part: str) -> str:
 
 
 def _tiers(owner: Row, key: str) -> object:
-    return {tier: _parts(prices) for tier, prices in owner.table(key).tables()}
+    return {tier: _tier(prices) for tier, prices in owner.table(key).tables()}
+
+
+def _tier(row: Row) -> _Table:
+    """With `overrides`, even if there are none in it, what changes the endpoint's prices does not change these."""
+    priced = _parts(row)
+    if "overrides" in row:
+        priced["overrides"] = _steps(row)
+    row.refuse_unknown()
+    return priced
 
 
 def _timeouts(owner: Row, key: str) -> object:

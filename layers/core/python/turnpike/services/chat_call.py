@@ -3,12 +3,13 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from turnpike.domain.catalog import Catalog, Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta, FinishReason, Usage
 from turnpike.domain.compression import fit_request
 from turnpike.domain.errors import InsufficientCredit, TurnpikeError, UpstreamError
+from turnpike.domain.estimate import count_images
 from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.meter import Meter
@@ -104,7 +105,11 @@ class ChatCall:
 
     @property
     def usage(self) -> Usage:
-        return self._meter.usage_or_estimate(self._admission.prompt_tokens)
+        usage = self._meter.usage_or_estimate(self._admission.prompt_tokens)
+        if self.endpoint.pricing.image is None:
+            return usage
+        # Few endpoints charge for each image, and none tells how many there were.
+        return replace(usage, prompt_images=count_images(self._request))
 
     @property
     def service_tier(self) -> str | None:

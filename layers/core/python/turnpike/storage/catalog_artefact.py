@@ -15,7 +15,7 @@ import orjson
 from turnpike.domain.catalog import DataPolicy, Endpoint, Model, Provider, Timeouts
 from turnpike.domain.catalog_tables import Row
 from turnpike.domain.errors import ModelNotFound
-from turnpike.domain.pricing import parse_pricing, scaled
+from turnpike.domain.pricing import in_tier, parse_pricing
 from turnpike.storage.catalog_providers import parse_providers
 
 PACKAGED = Path(__file__).parent.parent / "catalog" / "compiled.json.gz"
@@ -206,7 +206,7 @@ def _in_tiers(endpoint: Endpoint, raw: _Raw) -> Iterator[Endpoint]:
     if "tiers" not in raw:
         yield endpoint
         return
-    special = {tier: scaled(endpoint.pricing, parts) for tier, parts in raw["tiers"].items()}
+    special = {tier: in_tier(endpoint.pricing, prices) for tier, prices in raw["tiers"].items()}
     tiers = (("default", endpoint.pricing), *special.items())
     yield replace(endpoint, tiers=tiers)
     parameters = endpoint.supported_parameters | {"service_tier"}

@@ -72,6 +72,13 @@ def parse_usage(usage: Json) -> Usage:
         ),
         completion_audio_tokens=_of_modality("AUDIO", usage, "candidatesTokensDetails"),
         completion_image_tokens=_of_modality("IMAGE", usage, "candidatesTokensDetails"),
+        cached_audio_tokens=_of_modality("AUDIO", usage, "cacheTokensDetails"),
+        # Pages of a document are images: https://ai.google.dev/gemini-api/docs/document-processing
+        prompt_image_tokens=sum(
+            _of_modality(modality, usage, name)
+            for modality in ("IMAGE", "DOCUMENT")
+            for name in ("promptTokensDetails", "toolUsePromptTokensDetails")
+        ),
     )
 
 

@@ -63,8 +63,12 @@ def parse_usage(given: Json) -> Usage:
     )
     written = _count(of_prompt, "cache_write_tokens")
     reasoning = _count(of_completion, "reasoning_tokens") or _count(given, "reasoning_tokens")
-    # xAI counts reasoning beside the completion, not in it; its total gives that away.
-    if reasoning > completion or (reasoning and _count(given, "total_tokens") == prompt + completion + reasoning):
+    searches = _count(given, "num_search_queries")
+    # xAI counts reasoning beside the completion, not in it; its total gives that away. So does Perplexity's research,
+    # which prices it apart, and whose total leaves it out: https://docs.perplexity.ai/docs/getting-started/pricing
+    if reasoning > completion or (
+        reasoning and (searches or _count(given, "total_tokens") == prompt + completion + reasoning)
+    ):
         completion += reasoning
     # The parts of a prompt are priced apart, so they must not exceed the whole.
     if cached + written > prompt:
@@ -73,13 +77,15 @@ def parse_usage(given: Json) -> Usage:
     if not reasoning:
         completion = max(completion, _count(given, "total_tokens") - prompt)
     return Usage(
-        prompt_tokens=prompt,
+        # Perplexity's price list has what its searches found at the price of the prompt.
+        prompt_tokens=prompt + _count(given, "citation_tokens"),
         completion_tokens=completion,
         cached_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=reasoning,
         prompt_audio_tokens=_count(of_prompt, "audio_tokens"),
         completion_audio_tokens=_count(of_completion, "audio_tokens"),
+        web_search_requests=searches,
     )
 
 

@@ -19,7 +19,8 @@ The artefact is that mapping as JSON, the same for the same input:
                  cheapest first. What is left out is as in the model; `quantization` "unknown", `collects_data`
                  true, `zdr` false
       pricing    {part: "USD per token as a decimal", "overrides": [{min_prompt_tokens?, utc_start?, utc_end?,
-                 part: price}]}, as OpenRouter prints it; `tiers` {"flex" | "priority": {part: price}}
+                 utc_days?, part: price}]}, as OpenRouter prints it; `tiers` {"flex" | "priority": the same of the
+                 parts that differ}: without `overrides`, those of the endpoint change the tier's in proportion
     aliases      {slug: slug}: `~author/family-latest`, and names that models had before
 
 Reading it (`storage/catalog_artefact.py`) costs one `orjson.loads`; a model is built when it is first asked for.

@@ -7,12 +7,12 @@ million tokens or thousand calls: one table, or several with conditions, of whic
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
 from turnpike.services.compile_catalog.models_dev import Rejected
-from turnpike.services.compile_catalog.prices import Override, Prices, per_token
+from turnpike.services.compile_catalog.prices import Override, Prices, Tier, per_token, whole_price
 
 MOST_MODELS = 5_000
 _MOST_CLAUSES = 200
@@ -125,7 +125,7 @@ def _model(raw: object, on: date) -> PricedModel | str:
     if isinstance(prices, str):
         return prices
     if prices is not None:
-        prices = Prices(prices.parts, prices.overrides, _tiers(_get(raw, "price_variants"), on))
+        prices = replace(prices, tiers=_tiers(_get(raw, "price_variants"), prices.overrides, on))
     return PricedModel(id_, matches, prices)
 
 
@@ -146,15 +146,9 @@ def _prices_on(tables: Sequence[object], on: date) -> Prices | str | None:
         if isinstance(within, str) or "prompt" not in within or "completion" not in within:
             return "its prices at a time of day are not understood"
         # A part without a price of its own then costs what the whole does, not what it did before.
-        missing = {part: within[_whole(part)] for part in parts if part not in within and _whole(part) in within}
+        missing = {part: whole_price(part, within) or Decimal(0) for part in parts if part not in within}
         overrides += [Override(hours, {**within, **missing}), *_steps(_get(table, "prices"), hours)]
     return Prices(parts, tuple(overrides))
-
-
-def _whole(part: str) -> str:
-    return {"internal_reasoning": "completion", "audio_output": "completion", "image_output": "completion"}.get(
-        part, "request" if part in ("request", "web_search") else "prompt"
-    )
 
 
 def _holds(constraint: object, on: date) -> bool:
@@ -200,18 +194,27 @@ def _steps(table: object, hours: Mapping[str, int]) -> list[Override]:
     return [Override({**hours, "min_prompt_tokens": start}, steps[start]) for start in sorted(steps)]
 
 
-def _tiers(variants: object, on: date) -> dict[str, dict[str, Decimal]]:
-    """Service tiers alone: batches and other ways to send a request are none that we have."""
-    found: dict[str, dict[str, Decimal]] = {}
+def _tiers(variants: object, ordinary: Sequence[Override], on: date) -> dict[str, Tier]:
+    """Service tiers alone: batches and other ways to send a request are none that we have.
+
+    A price of a tier takes the place of the ordinary one and of all that changes it.
+    """
+    found: dict[str, dict[str, object]] = {}
     for variant in variants if isinstance(variants, list) else ():
-        when = _get(variant, "when")
+        when, prices = _get(variant, "when"), _get(variant, "prices")
         tier = _get(when, "service_tier") if isinstance(when, dict) and len(when) == 1 else None
         name = _TIERS.get(tier) if isinstance(tier, str) else None
-        parts = _parts(_get(variant, "prices"))
-        if name and not isinstance(parts, str) and _holds(_get(variant, "constraint"), on):
+        if name and isinstance(prices, dict) and _holds(_get(variant, "constraint"), on):
             # The first that holds wins, part by part.
-            found[name] = {**parts, **found.get(name, {})}
-    return {name: parts for name, parts in found.items() if "prompt" in parts and "completion" in parts}
+            found[name] = {**prices, **found.get(name, {})}
+    tiers: dict[str, Tier] = {}
+    for name, table in found.items():
+        parts = _parts(table)
+        if not isinstance(parts, str) and "prompt" in parts and "completion" in parts:
+            kept = ((step, {part: step.parts[part] for part in step.parts if part not in parts}) for step in ordinary)
+            inherited = (Override(step.conditions, rest) for step, rest in kept if rest)
+            tiers[name] = Tier(parts, (*inherited, *_steps(table, {})))
+    return tiers
 
 
 def _test(clause: object, depth: int = 0) -> _Test | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from turnpike.services.compile_catalog.prices import Override, Prices, per_token
+from turnpike.services.compile_catalog.prices import Override, Prices, per_token, whole_price
 
 MOST_MODELS = 3_000
 """Of one provider; the largest lists 525."""
@@ -145,7 +145,21 @@ def _parts(cost: Mapping[str, object]) -> dict[str, Decimal] | None:
             if price is None:
                 return None
             parts[part] = price
-    return parts
+    return {part: price for part, price in parts.items() if _is_likely(part, price, parts)}
+
+
+def _is_likely(part: str, price: Decimal, parts: Mapping[str, Decimal]) -> bool:
+    """Whether a part may be believed to have this price of its own.
+
+    Zero stands for what nobody knows here, such as Cerebras' cache, which saves time and no money, or for what is
+    free beside the price, such as the room in Z.ai's cache; whoever believes it gives cached prompts away. And a cache
+    dearer than the prompt is some other model's.
+    https://inference-docs.cerebras.ai/capabilities/prompt-caching, https://docs.z.ai/guides/overview/pricing
+    """
+    whole = whole_price(part, parts)
+    if whole is None:
+        return True
+    return (price > 0 or whole == 0) and not (part == "input_cache_read" and price > whole)
 
 
 def _overrides(cost: Mapping[str, object]) -> Iterator[Override]:

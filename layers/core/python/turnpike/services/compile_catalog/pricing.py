@@ -1,13 +1,13 @@
 """What an endpoint costs, by two sources that may disagree: the newer one wins, and the disagreement is told."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from turnpike.domain.pricing import present_price
 from turnpike.services.compile_catalog.genai_prices import GenaiPrices
 from turnpike.services.compile_catalog.models_dev import SourceModel
-from turnpike.services.compile_catalog.prices import Prices
+from turnpike.services.compile_catalog.prices import Prices, without_echoes
 from turnpike.services.compile_catalog.settings import ProviderSource
 
 _BASE = ("prompt", "completion")
@@ -35,6 +35,13 @@ class Priced:
 
 def price_endpoint(model: SourceModel, source: ProviderSource, genai: GenaiPrices, ids: Sequence[str]) -> Priced:
     """`ids` are the names to look for in genai-prices, the surest first."""
+    priced = _priced(model, source, genai, ids)
+    if priced.prices is None:
+        return priced
+    return replace(priced, prices=without_echoes(_on_days(priced.prices, source.hours_on)))
+
+
+def _priced(model: SourceModel, source: ProviderSource, genai: GenaiPrices, ids: Sequence[str]) -> Priced:
     listed = model.prices
     own = genai.find(source.genai_prices, ids)
     newer = own.prices if own else None
@@ -52,6 +59,21 @@ def price_endpoint(model: SourceModel, source: ProviderSource, genai: GenaiPrice
     found = tuple(_disagreements(model, source, listed, newer, (*_BASE, "input_cache_read", "input_cache_write")))
     agree = all(listed.parts.get(part) == newer.parts.get(part) for part in _BASE)
     return Priced(_merged(newer, listed) if agree else newer, found, agree)
+
+
+def _on_days(prices: Prices, days: Sequence[str]) -> Prices:
+    """With the days of its hours, which neither source can say."""
+    if not days:
+        return prices
+    return replace(
+        prices,
+        overrides=tuple(
+            replace(step, conditions={**step.conditions, "utc_days": list(days)})
+            if "utc_start" in step.conditions
+            else step
+            for step in prices.overrides
+        ),
+    )
 
 
 def _merged(newer: Prices, older: Prices) -> Prices:
@@ -75,9 +97,9 @@ def _disagreements(
 def _steps(prices: Prices) -> list[tuple[int, Decimal | None]]:
     """The tiers by context length, to the nearest thousand: some say 199,999 where others say 200,000."""
     return [
-        (round(override.conditions["min_prompt_tokens"], -3), override.parts.get("prompt"))
+        (round(start, -3), override.parts.get("prompt"))
         for override in prices.overrides
-        if set(override.conditions) == {"min_prompt_tokens"}
+        if isinstance(start := override.conditions.get("min_prompt_tokens"), int) and len(override.conditions) == 1
     ]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from turnpike.domain.catalog_tables import Row
+from turnpike.domain.pricing import DAYS
 
 _FORMS = ("plain", "path", "fireworks", "bedrock", "vertex")
 
@@ -43,6 +44,7 @@ class ProviderSource:
     takes: tuple[tuple[re.Pattern[str], str], ...] = ()
     refuses: frozenset[str] = frozenset()
     variants: tuple[tuple[str, str], ...] = ()
+    hours_on: tuple[str, ...] = ()
     policy: Policy = Policy()
     policy_except: tuple[re.Pattern[str], ...] = ()
 
@@ -107,11 +109,14 @@ def _source(slug: str, row: Row, provider: Row) -> ProviderSource:
         takes=_patterns(row, "takes", re.compile),
         refuses=frozenset(row.texts("refuses")),
         variants=row.pairs("variants"),
+        hours_on=row.texts("hours_on"),
         policy=_policy(row.table("policy")),
         policy_except=tuple(_compiled(row, "policy_except", text, re.compile) for text in row.texts("policy_except")),
     )
     if source.ids not in _FORMS:
         raise row.error("ids", f"is none of {', '.join(_FORMS)}")
+    if unknown := [day for day in source.hours_on if day not in DAYS]:
+        raise row.error("hours_on", f"holds {unknown[0]!r}, which is none of {', '.join(DAYS)}")
     row.refuse_unknown()
     return source
 
