@@ -180,11 +180,8 @@ class InMemoryLedger:
 
     def count_earlier_spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> None:
         with self._lock:
-            credit, byok = self._spending(account_id, key, now_s)
+            spent = KeySpend(*self._spending(account_id, key, now_s)).in_window_of(key)
             at = (account_id, key.hash, window_of(key.limit_reset, now_s))
-            spent = credit.within(key.limit_reset)
-            if key.include_byok_in_limit:
-                spent = NanoUsd(spent + byok.within(key.limit_reset))
             self._used[at] = max(self._used[at], spent)
 
     def _spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> tuple[Spending, Spending]:

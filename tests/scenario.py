@@ -8,6 +8,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import orjson
+
 from turnpike.domain.api_keys import ApiKey, KeyRole, Principal, hash_secret, label_of
 from turnpike.domain.catalog import Catalog, Endpoint, FixedCatalog, Model, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta, Usage
@@ -23,8 +25,9 @@ from turnpike.services.admit import Admit
 from turnpike.services.attempts import Watch
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
 from turnpike.services.hedge import Hedge, Percentile
+from turnpike.services.leases import Leases
 from turnpike.services.report_usage import ReportUsage
-from turnpike.services.settle_usage import SettleUsage
+from turnpike.services.settle_usage import SettleUsage, parse_usage_event
 
 from tests.fakes import InMemoryLedger, InMemoryUsageQueue
 
@@ -145,6 +148,7 @@ class World:
         credit_usd: str = "1",
         allowance_tokens: int = 100,
         hedge: Percentile | None = None,
+        lease_s: int = 0,
     ) -> None:
         self.ledger = InMemoryLedger()
         self.queue = InMemoryUsageQueue()
@@ -162,10 +166,11 @@ class World:
 
         if credit_usd != "0":
             self.ledger.top_up(ACCOUNT, parse_usd(credit_usd), reference="start", now_s=0)
+        self.leases = Leases(self.ledger, serve_s=lease_s, hold_ttl_s=1800) if lease_s else None
         settle = SettleUsage(self.ledger)
         self.case = CompleteChat(
             catalog=lambda: self.catalog,
-            admit=Admit(self.ledger, 1800, allowance_tokens),
+            admit=Admit(self.ledger, 1800, allowance_tokens, self.leases),
             upstream=self.upstream,
             report=ReportUsage(self.queue, settle, self.unsettled.append, time.time),
             watch=Watch(Waits(3600), self, self.refusals.append),
@@ -173,6 +178,11 @@ class World:
             health=health,
             hedge=Hedge(health, hedge) if hedge else None,
         )
+
+    def settle(self) -> None:
+        for event in self.queue.events:
+            generation, answered = parse_usage_event(orjson.loads(orjson.dumps(event)))
+            SettleUsage(self.ledger)(generation, answered, 1)
 
     def begin_attempt(self, endpoint: Endpoint) -> None:
         self.begun.append(endpoint.provider)

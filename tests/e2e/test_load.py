@@ -1,4 +1,4 @@
-"""Five hundred requests, sixteen at a time: none is lost, none is billed twice, no credit stays held."""
+"""Five hundred requests, sixteen at a time: none is lost, and none is billed twice."""
 
 import asyncio
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def management_http(ledger_run: Run) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="module")
 def limited(management_http: httpx2.Client) -> Any:
-    """A key whose `limit_remaining` shows what is held: it counts spending and open holds."""
+    """A key with a limit, of which it will have used what it spent and no more."""
     return management_http.post("/keys", json={"name": "Load", "limit": 5}).json()
 
 

@@ -11,7 +11,7 @@ from turnpike.domain.chat import Delta, Usage
 from turnpike.domain.errors import AttemptsFailed, InsufficientCredit, KeyLimitExceeded, TemporarilyBusy
 from turnpike.domain.ledger import balance_of
 from turnpike.domain.money import NanoUsd, parse_usd
-from turnpike.services.settle_usage import SettleUsage, parse_usage_event
+from turnpike.services.settle_usage import parse_usage_event
 
 from tests.scenario import ACCOUNT, World, endpoint, failure, request, text
 
@@ -20,18 +20,12 @@ COST_OF_TEXT = 10 * 1_000 + 5 * 2_000
 """10 prompt tokens and 5 completion tokens at the scenario's prices, in nano-USD."""
 
 
-def settle(world: World) -> None:
-    for event in world.queue.events:
-        generation, answered = parse_usage_event(orjson.loads(orjson.dumps(event)))
-        SettleUsage(world.ledger)(generation, answered, 1)
-
-
 def content_of(deltas: list[Delta]) -> str:
     return "".join(delta.content or "" for delta in deltas)
 
 
 def spent(world: World) -> int:
-    settle(world)
+    world.settle()
     balance = world.ledger.get_balance(ACCOUNT)
     assert balance.held == 0
     assert balance == balance_of(world.ledger.list_entries(ACCOUNT))
@@ -207,7 +201,7 @@ async def test_a_stream_ends_with_402_when_the_credit_is_gone_and_what_came_is_c
     deltas = await world.stream(request())
     assert isinstance(deltas[-1].error, InsufficientCredit)
     assert world.upstream.closed == 1
-    settle(world)
+    world.settle()
     balance = world.ledger.get_balance(ACCOUNT)
     assert balance.held == 0
     assert 0 <= balance.available < 100_000
@@ -220,7 +214,7 @@ async def test_an_answer_that_is_finished_is_not_broken_off_for_want_of_credit()
     deltas = await world.stream(request())
     assert deltas[-1].error is None
     assert deltas[-1].finish_reason == "stop" or deltas[-1].usage is not None
-    settle(world)
+    world.settle()
     assert world.ledger.get_balance(ACCOUNT).usage_total == 10 * 1_000 + 400 * 2_000
 
 
@@ -263,8 +257,8 @@ async def test_when_the_ledger_is_unreachable_too_the_event_is_logged_whole() ->
 async def test_redelivered_events_change_nothing() -> None:
     world = World({"one": [text("Hello")]})
     await world.stream(request())
-    settle(world)
-    settle(world)
+    world.settle()
+    world.settle()
     assert spent(world) == COST_OF_TEXT
 
 

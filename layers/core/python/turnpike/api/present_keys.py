@@ -57,7 +57,7 @@ def present_current_key(current: CurrentKey) -> dict[str, Any]:
 
 
 def _present_spending(key: ApiKey, spend: KeySpend) -> dict[str, Any]:
-    remaining = None if key.limit is None else max(key.limit - spend.limit_used, ZERO)
+    remaining = None if key.limit is None else max(key.limit - spend.in_window_of(key), ZERO)
     return {
         **_present_periods("usage", spend.credit),
         **_present_periods("byok_usage", spend.byok),
@@ -83,8 +83,8 @@ def _present_budget(key: ApiKey, limit: NanoUsd, spend: KeySpend, now_s: int) ->
     return {
         "scope": "key_limit",
         "limit_usd": present_usd(limit),
-        "spend_usd": present_usd(spend.limit_used),
-        "remaining_usd": present_usd(NanoUsd(limit - spend.limit_used)),
+        "spend_usd": present_usd(spend.in_window_of(key)),
+        "remaining_usd": present_usd(NanoUsd(limit - spend.in_window_of(key))),
         "reset_interval": key.limit_reset,
         "resets_at": resets_at,
         "include_byok": key.include_byok_in_limit,

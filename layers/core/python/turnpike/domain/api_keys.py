@@ -52,12 +52,17 @@ class Spending:
 class KeySpend:
     """What a key has spent: `credit` on captured generations, `byok` at its customer's own provider accounts.
 
-    `limit_used` counts what its limit counts: spending and open holds in the limit's current window.
+    `limit_used` counts what is refused by: spending and open holds in the limit's current window.
     """
 
     credit: Spending = Spending()
     byok: Spending = Spending()
     limit_used: NanoUsd = ZERO
+
+    def in_window_of(self, key: ApiKey) -> NanoUsd:
+        """What was spent of the key's limit in its current window, and not what is only held."""
+        spent = self.credit.within(key.limit_reset)
+        return NanoUsd(spent + self.byok.within(key.limit_reset)) if key.include_byok_in_limit else spent
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from turnpike.domain import ledger
-from turnpike.domain.api_keys import ApiKey
+from turnpike.domain.api_keys import ApiKey, KeySpend
 from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExceeded, TemporarilyBusy
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, HoldId, KeyHash, LeaseId
@@ -147,10 +147,7 @@ class DynamoLedger(LedgerReads):
         return self._append_once(entry, may_overdraw=may_overdraw)
 
     def count_earlier_spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> None:
-        credit, byok = self._spending(account_id, key, now_s)
-        spent = credit.within(key.limit_reset)
-        if key.include_byok_in_limit:
-            spent = NanoUsd(spent + byok.within(key.limit_reset))
+        spent = KeySpend(*self._spending(account_id, key, now_s)).in_window_of(key)
         if not spent:
             return
         window = window_of(key.limit_reset, now_s)
