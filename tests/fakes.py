@@ -1,6 +1,6 @@
 """What stands in for storage in unit tests: real classes, under the same contract as the real ones."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
@@ -105,6 +105,47 @@ class InMemoryLedger:
             self._holds[at] = replace(lease, captured=NanoUsd(lease.captured + within))
             self._move(lease, part, now_s, record)
         return part
+
+    def capture_together(self, records: Sequence[Generation], now_s: int) -> Mapping[GenerationId, Resolution]:
+        with self._lock:
+            leased: Counter[HoldId] = Counter()
+            covered: list[tuple[Hold, Generation]] = []
+            for record in records:
+                hold = self._holds.get((record.account_id, record.lease_id or record.id))
+                if hold is None or hold.state != "pending":
+                    if record.lease_id:
+                        return {}
+                    continue
+                if record.lease_id:
+                    leased[record.lease_id] += record.cost
+                    if (record.account_id, record.id) in self._records or leased[record.lease_id] > hold.left:
+                        return {}
+                elif record.cost > hold.amount:
+                    continue
+                covered.append((hold, record))
+            if len(covered) < 2:
+                return {}
+            return {record.id: self._capture_covered(record, now_s) for _, record in covered}
+
+    def _capture_covered(self, record: Generation, now_s: int) -> Resolution:
+        at = (record.account_id, record.lease_id or record.id)
+        hold = self._holds[at]
+        if record.lease_id:
+            resolution = ledger.capture_part(
+                record.account_id,
+                record.lease_id,
+                record.id,
+                record.cost,
+                left=hold.left,
+                available=ZERO,
+                now_s=now_s,
+            )
+            self._holds[at] = replace(hold, captured=NanoUsd(hold.captured + record.cost))
+        else:
+            resolution = ledger.capture(hold, record.cost, available=ZERO, now_s=now_s, byok_cost=record.byok_cost)
+            self._holds[at] = replace(hold, state=resolution.state)
+        self._move(hold, resolution, now_s, record)
+        return resolution
 
     def close(self, lease: Hold, give_back: NanoUsd, now_s: int) -> None:
         entry = ledger.close_entry(lease, give_back, now_s)

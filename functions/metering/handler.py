@@ -35,6 +35,7 @@ def on_record(record: SQSRecord) -> None:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    settle.begin(record["body"] for record in event["Records"])
     answer = process_partial_response(event, on_record, processor, context)
     settle.finish()
     return answer

@@ -241,6 +241,51 @@ class LeaseContract:
         assert [ledger.record(record), ledger.record(record)] == [True, False]
         self.check(ledger, account, available=700, held=300)
 
+    def test_what_is_captured_together_is_as_if_one_by_one(
+        self, ledger: Ledger, generations: Generations, account: AccountId
+    ) -> None:
+        limit = KeyLimit(nano(900))
+        lease = self.lease(ledger, account, 300, key_limit=limit)
+        records = [replace(part_of(lease).record, cost=nano(cost)) for cost in (40, 0)]
+        for cost in (30, 100):
+            hold = Hold(new_generation_id(NOW), account, KEY, nano(100), NOW, EXPIRY, limit)
+            ledger.hold(hold)
+            records.append(generation(hold, cost=nano(cost)))
+        captured = ledger.capture_together(records, NOW)
+        assert {generation_id: each.charged for generation_id, each in captured.items()} == {
+            record.id: record.cost for record in records
+        }
+        assert [generations.find(account, record.id) for record in records] == records
+        assert ledger.find_hold(account, lease.hold_id) == replace(lease, captured=nano(40))
+        spend = ledger.get_key_spend(account, ApiKey(KEY, account, "", "", limit=limit.limit), NOW)
+        assert (spend.credit.daily, spend.limit_used) == (170, 430)
+        self.check(ledger, account, available=570, held=260)
+        # Delivered again, each of them is told that it is settled.
+        assert ledger.capture_together(records, NOW) == {}
+        for record in records[:2]:
+            with pytest.raises(HoldResolved):
+                ledger.capture_part(record, LeaseId(lease.hold_id), record.cost, NOW)
+        self.check(ledger, account, available=570, held=260)
+
+    def test_what_a_hold_does_not_cover_is_left_to_be_captured_by_itself(
+        self, ledger: Ledger, account: AccountId
+    ) -> None:
+        records = []
+        for cost in (30, 101, 100, 20):
+            hold = Hold(new_generation_id(NOW), account, KEY, nano(100), NOW, EXPIRY)
+            ledger.hold(hold)
+            records.append(generation(hold, cost=nano(cost)))
+        ledger.void(account, records[3].id, NOW, None)
+        captured = ledger.capture_together(records, NOW)
+        assert set(captured) == {records[0].id, records[2].id}
+        self.check(ledger, account, available=770, held=100)
+
+    def test_more_than_a_lease_has_is_not_captured_together(self, ledger: Ledger, account: AccountId) -> None:
+        lease = self.lease(ledger, account, 100)
+        records = [replace(part_of(lease).record, cost=nano(60)) for _ in range(2)]
+        assert ledger.capture_together(records, NOW) == {}
+        self.check(ledger, account, available=900, held=100)
+
     def test_room_is_what_the_account_and_the_key_have_left(self, ledger: Ledger, account: AccountId) -> None:
         limit = KeyLimit(nano(400))
         self.lease(ledger, account, 300, key_limit=limit)

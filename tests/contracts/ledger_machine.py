@@ -4,7 +4,7 @@ A subclass decides which ledgers live through a history; if there are several, t
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, get_args
 
@@ -214,6 +214,32 @@ class LedgerMachine(RuleBasedStateMachine):
             left = nano(self.amounts[lease.account_id, lease.hold_id] - self.captured[lease.account_id, lease.hold_id])
             answer = self.ask(lambda it: SettleUsage(it)(record, answered, self.now_s))
             self.note_part(lease, record, answer, cost if answered else ZERO, left)
+
+    @rule(picks=st.lists(st.tuples(st.integers(0, 30), part_ids, costs), min_size=2, max_size=4))
+    @precondition(lambda self: self.seen)
+    def deliver_together(self, picks: list[tuple[int, GenerationId, NanoUsd]]) -> None:
+        """As metering does with a batch: what is settled at once is as if it were settled one by one."""
+        events: dict[GenerationId, tuple[Hold, Generation]] = {}
+        for pick, part_id, cost in picks:
+            hold = list(self.seen.values())[pick % len(self.seen)]
+            if hold.is_lease:
+                record = generation(replace(hold, hold_id=part_id), cost=cost, lease_id=hold.hold_id)
+            else:
+                record = self.record_of(hold, cost)
+            events[record.id] = hold, record
+        answer = self.ask(
+            lambda it: SettleUsage(it).together([(record, True) for _, record in events.values()], self.now_s)
+        )
+        assert isinstance(answer, Mapping)
+        for generation_id, resolution in answer.items():
+            hold, record = events[generation_id]
+            assert (resolution.charged, resolution.absorbed) == (record.cost, 0)
+            if hold.is_lease:
+                left = nano(self.amounts[hold.account_id, hold.hold_id] - self.captured[hold.account_id, hold.hold_id])
+                assert record.cost <= left
+                self.note_part(hold, record, resolution, record.cost, left)
+            else:
+                self.note(hold, resolution, record.cost, record)
 
     @rule(data=st.data(), cost=costs, answered=st.booleans(), times=st.integers(1, 2))
     @precondition(lambda self: self.singles())

@@ -1,7 +1,7 @@
 """Threads that move the same credit at the same moment: the ledger stays right whoever wins."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from random import Random
@@ -217,3 +217,32 @@ def test_a_busy_account_stays_balanced(ledger: DynamoLedger, account: AccountId)
     spend = ledger.get_key_spend(account, key, NOW)
     assert spend.credit.total == balance.usage_total
     assert spend.limit_used == balance.usage_total + balance.held
+
+
+@pytest.mark.parametrize("round_", range(6))
+def test_what_is_settled_together_and_one_by_one_is_settled_once(
+    ledger: DynamoLedger, account: AccountId, round_: int
+) -> None:
+    holds = [new_hold(account, 60, KeyLimit(nano(2000))) for _ in range(6)]
+    for hold in holds:
+        ledger.hold(hold)
+    records = [generation(hold, cost=nano(10 + number)) for number, hold in enumerate(holds)]
+    acts: list[Callable[[], object]] = [
+        lambda: ledger.capture_together(records[:4], NOW),
+        lambda: ledger.capture_together(records[2:], NOW),
+        lambda: ledger.capture_together(records[::-1], NOW),
+        *(lambda each=each: settle(ledger, each[0], each[1].cost) for each in zip(holds, records, strict=True)),
+        lambda: ledger.expire(account, holds[0].hold_id, PAST),
+    ]
+    Random(round_).shuffle(acts)
+    charged: Counter[str] = Counter()
+    for answer in at_once(*acts):
+        if isinstance(answer, Mapping):
+            charged.update({each.entries[0].reference: each.charged for each in answer.values()})
+        elif isinstance(answer, Resolution):
+            charged[answer.entries[0].reference] += answer.charged
+        else:
+            assert isinstance(answer, HoldResolved)
+    assert all(charged[record.id] in (0, record.cost) for record in records)
+    assert all(charged[record.id] == record.cost for record in records[1:])
+    assert checked_balance(ledger, account).usage_total == charged.total()

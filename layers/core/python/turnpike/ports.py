@@ -65,6 +65,13 @@ class Ledger(Protocol):
         TemporarilyBusy.
         """
 
+    def capture_together(self, records: Sequence[Generation], now_s: int) -> Mapping[GenerationId, Resolution]:
+        """Charge generations of one account's key their costs, each from its hold or lease, in one transaction.
+
+        At most 20, each of them once. Those that the answer lacks were not touched, and are to be captured by
+        themselves: it has all of those that their holds cover, or none. Raises TemporarilyBusy.
+        """
+
     def close(self, lease: Hold, give_back: NanoUsd, now_s: int) -> None:
         """Return a part of a lease, once; from then on it is only captured from. It must be of the amount last seen.
 

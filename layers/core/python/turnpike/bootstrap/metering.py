@@ -2,11 +2,14 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import orjson
 
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.generation import Generation
+from turnpike.domain.ids import GenerationId
 from turnpike.domain.ledger import Resolution
 from turnpike.domain.money import NanoUsd, present_usd
 from turnpike.ports import Ledger
@@ -29,19 +32,28 @@ from turnpike.telemetry import (
 
 
 class Metering:
-    """One batch of messages at a time: call it with each message's body, and then `finish` once."""
+    """One batch of messages at a time: `begin`, then call it with each message's body, and `finish` once."""
 
     def __init__(self, ledger: Ledger, record: RecordHealth | None, roll_up: RollUpHealth | None) -> None:
         """`record` and `roll_up` are None where there is no table for statistics."""
         self._settle = SettleUsage(ledger)
         self._record = record
         self._roll_up = roll_up
+        self._settled: dict[GenerationId, Resolution] = {}
+
+    def begin(self, bodies: Iterable[str]) -> None:
+        """Settle together what can be. Never raises: each message is settled by itself if need be, and fails alone."""
+        try:
+            self._settled = dict(self._settle.together(_readable(bodies), int(time.time())))
+        except Exception as error:
+            self._settled = {}
+            log_failure("messages not settled together", error)
 
     def __call__(self, body: str) -> None:
         """Raises for what cannot be settled, so that it is redelivered, then parked."""
         generation, answered = parse_usage_event(orjson.loads(body))
         now_s = time.time()
-        resolution = self._settle(generation, answered, int(now_s))
+        resolution = self._settled.pop(generation.id, None) or self._settle(generation, answered, int(now_s))
         if resolution is None:
             logger.info("settled before", extra={"generation": generation.id})
             return
@@ -60,6 +72,13 @@ class Metering:
         except Exception as error:  # Whatever it is, a missing grant included: routing goes on without.
             log_failure("endpoint health not written", error)
             metrics.add_metric(HEALTH_FAILURES, MetricUnit.Count, 1)
+
+
+def _readable(bodies: Iterable[str]) -> Iterator[tuple[Generation, bool]]:
+    for body in bodies:
+        # What cannot be read is told of when its turn comes.
+        with suppress(ValueError, KeyError, TypeError):
+            yield parse_usage_event(orjson.loads(body))
 
 
 def settle_message() -> Metering:

@@ -1,19 +1,21 @@
 """The ledger in DynamoDB: every movement of credit is one transaction over the items that it touches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from turnpike.domain import ledger
 from turnpike.domain.api_keys import ApiKey, KeySpend
 from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExceeded, TemporarilyBusy
 from turnpike.domain.generation import Generation
-from turnpike.domain.ids import AccountId, HoldId, KeyHash, LeaseId
+from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash, LeaseId
 from turnpike.domain.ledger import Correction, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import window_of
 from turnpike.storage.items import amount_of, parse_balance, parse_entry, parse_first_hold, parse_hold
 from turnpike.storage.ledger_actions import Actions, LedgerActions
+from turnpike.storage.ledger_batches import LedgerBatch
 from turnpike.storage.ledger_reads import LedgerReads
 from turnpike.storage.transactions import Refused, Transactions
 
@@ -109,6 +111,18 @@ class DynamoLedger(LedgerReads):
             lease = ledger.check_pending(self.find_hold(account_id, lease_id), lease_id)
             left, available = lease.left, self.get_balance(account_id).available
         raise TemporarilyBusy("This lease changes too fast to be captured from; try again")
+
+    def capture_together(self, records: Sequence[Generation], now_s: int) -> Mapping[GenerationId, Resolution]:
+        batch = LedgerBatch(self._actions, now_s)
+        for record in records:
+            batch.add(record, partial(self.find_hold, record.account_id, record.id))
+        if len(batch.captured) < 2:
+            return {}
+        try:
+            self._transactions.write(batch.actions(records[0]))
+        except Refused:
+            return {}  # One of them was captured before, or changed: who captures them one by one learns which.
+        return batch.captured
 
     def close(self, lease: Hold, give_back: NanoUsd, now_s: int) -> None:
         entry = ledger.close_entry(lease, give_back, now_s)
