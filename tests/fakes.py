@@ -38,6 +38,7 @@ class InMemoryLedger:
         self._used: defaultdict[tuple[AccountId, KeyHash, str], int] = defaultdict(int)
         self._spent: Spent = defaultdict(lambda: defaultdict(int))
         self._spent_byok: Spent = defaultdict(lambda: defaultdict(int))
+        self._used_at_s: dict[tuple[AccountId, KeyHash], int] = {}
         self._records: dict[tuple[AccountId, GenerationId], Generation] = {}
 
     def hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> None:
@@ -217,7 +218,8 @@ class InMemoryLedger:
         with self._lock:
             credit, byok = self._spending(account_id, key, now_s)
             used = self._used[account_id, key.hash, window_of(key.limit_reset, now_s)]
-        return KeySpend(credit, byok, NanoUsd(used) if key.limit is not None else ZERO)
+            used_at_s = self._used_at_s.get((account_id, key.hash))
+        return KeySpend(credit, byok, NanoUsd(used) if key.limit is not None else ZERO, used_at_s)
 
     def count_earlier_spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> None:
         with self._lock:
@@ -251,6 +253,8 @@ class InMemoryLedger:
         at = (hold.account_id, hold.key_hash)
         if resolution.charged:
             self._spent[at][day_of(now_s)] += resolution.charged
+        if resolution.charged or (record and record.byok_cost):
+            self._used_at_s[at] = now_s
         if record is not None:
             self._spent_byok[at][day_of(now_s)] += record.byok_cost
             self._records[record.account_id, record.id] = replace(record, cost=resolution.charged)

@@ -511,7 +511,7 @@ class LedgerContract:
             ledger.hold(hold)
             ledger.capture(rich, hold.hold_id, nano(amount), first + day * DAY, None)
         key = ApiKey(KEY, rich, "", "")
-        expected = KeySpend(Spending(nano(31), nano(24), nano(30), nano(28)))
+        expected = KeySpend(Spending(nano(31), nano(24), nano(30), nano(28)), last_used_at_s=first + DAY)
         assert ledger.get_key_spend(rich, key, first + DAY) == expected
         assert ledger.get_key_spend(rich, ApiKey(OTHER_KEY, rich, "", ""), first) == KeySpend()
 

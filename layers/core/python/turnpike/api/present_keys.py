@@ -20,7 +20,7 @@ def present_key(report: KeyReport) -> dict[str, Any]:
         "disabled": key.disabled,
         "created_at": present_time(key.created_at_s),
         "updated_at": None if key.updated_at_s is None else present_time(key.updated_at_s),
-        "last_used_at": None,
+        "last_used_at": None if report.spend.last_used_at_s is None else present_time(report.spend.last_used_at_s),
         "creator_user_id": None,
         "external_user": None,
         "workspace_id": key.account_id,

@@ -58,6 +58,8 @@ class KeySpend:
     credit: Spending = Spending()
     byok: Spending = Spending()
     limit_used: NanoUsd = ZERO
+    last_used_at_s: int | None = None
+    """When the last generation that cost anything was settled."""
 
     def in_window_of(self, key: ApiKey) -> NanoUsd:
         """What was spent of the key's limit in its current window, and not what is only held."""

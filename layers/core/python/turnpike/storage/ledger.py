@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from turnpike.domain import ledger
-from turnpike.domain.api_keys import ApiKey, KeySpend
+from turnpike.domain.api_keys import ApiKey
 from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExceeded, TemporarilyBusy
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash, LeaseId
@@ -161,7 +161,7 @@ class DynamoLedger(LedgerReads):
         return self._append_once(entry, may_overdraw=may_overdraw)
 
     def count_earlier_spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> None:
-        spent = KeySpend(*self._spending(account_id, key, now_s)).in_window_of(key)
+        spent = self._spend(account_id, key, now_s).in_window_of(key)
         if not spent:
             return
         window = window_of(key.limit_reset, now_s)

@@ -148,7 +148,10 @@ class LedgerActions:
         day = day_of(now_s)
         counts = {spent_attribute(day): credit, spent_attribute(day, byok=True): byok}
         counts = {name: by for name, by in counts.items() if by}
-        return {"spent": self._add(keys.spend(account_id, key_hash, month_of(day)), counts)}
+        spent = self._add(keys.spend(account_id, key_hash, month_of(day)), counts)
+        spent["Update"]["UpdateExpression"] += " SET used_at = :now"
+        spent["Update"]["ExpressionAttributeValues"] = {**_values(counts), ":now": number(now_s)}
+        return {"spent": spent}
 
     def count_what_was_spent(self, account_id: AccountId, key_hash: KeyHash, window: str, spent: NanoUsd) -> Actions:
         return {

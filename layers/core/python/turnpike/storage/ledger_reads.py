@@ -1,12 +1,13 @@
 """What can be read of the ledger in DynamoDB: balances, holds, entries and what keys have spent."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from turnpike.domain.api_keys import ApiKey, KeySpend, Spending
+from turnpike.domain.api_keys import ApiKey, KeySpend
 from turnpike.domain.ids import AccountId, GenerationId, HoldId
 from turnpike.domain.ledger import Balance, Hold, LedgerEntry
-from turnpike.domain.money import ZERO, NanoUsd
+from turnpike.domain.money import NanoUsd
 from turnpike.domain.periods import window_of
 from turnpike.storage import keys
 from turnpike.storage.items import (
@@ -62,16 +63,18 @@ class LedgerReads:
                     yield parse_hold(hold)
 
     def get_key_spend(self, account_id: AccountId, key: ApiKey, now_s: int) -> KeySpend:
-        credit, byok = self._spending(account_id, key, now_s)
-        used = ZERO if key.limit is None else self._limit_used(account_id, key, now_s)
-        return KeySpend(credit, byok, used)
+        spend = self._spend(account_id, key, now_s)
+        return spend if key.limit is None else replace(spend, limit_used=self._limit_used(account_id, key, now_s))
 
-    def _spending(self, account_id: AccountId, key: ApiKey, now_s: int) -> tuple[Spending, Spending]:
-        """Of our credit, and at the customer's own provider accounts."""
+    def _spend(self, account_id: AccountId, key: ApiKey, now_s: int) -> KeySpend:
+        """Without what is used of its limit."""
         first = keys.spend(account_id, key.hash, "")
         prefix = first["sk"]["S"]
         months = {item["sk"]["S"].removeprefix(prefix): item for item in self._query_prefix(first)}
-        return parse_spending(months, now_s), parse_spending(months, now_s, byok=True)
+        # The last month's was written last, and may be from before this was told.
+        used_at_s = int(months[max(months)].get("used_at", {"N": "0"})["N"]) if months else 0
+        credit, byok = parse_spending(months, now_s), parse_spending(months, now_s, byok=True)
+        return KeySpend(credit, byok, last_used_at_s=used_at_s or None)
 
     def _limit_used(self, account_id: AccountId, key: ApiKey, now_s: int) -> NanoUsd:
         window = keys.limit(account_id, key.hash, window_of(key.limit_reset, now_s))
