@@ -33,6 +33,21 @@ class Settings:
     """The one that the package of that name downloads itself; this and the other may be moved to mirrors."""
     public_url: str = ""
     """Where the API is reached from outside, without `/api/v1`, for links in answers; empty leaves them relative."""
+    payments_secret: str = ""
+    """Name or ARN of the Secrets Manager secret that holds STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET as JSON; empty
+    leaves them to the environment, as the local run does. Without either there are no payments."""
+    stripe_api_base: str = "https://api.stripe.com"
+    checkout_origins: str = ""
+    """The sites that a checkout may lead back to besides `public_url`, as in `https://app.example.com`, separated by
+    spaces; the first is where it leads by default."""
+    payment_min_usd: str = "5"
+    payment_max_usd: str = "10000"
+    """The least and the most credit that one payment buys. Amounts of money are decimal text, never floats."""
+    payment_fee_percent: str = "0"
+    payment_fee_min_usd: str = "0"
+    """What is paid besides the credit: a percentage of it, and at least so much."""
+    auto_top_up_daily_usd: str = "500"
+    """The most credit that automatic top-ups buy an account on a UTC day."""
     log_file: str = ""
     """Where logs go instead of standard output; used by the local run."""
     keepalive_s: float = 10.0

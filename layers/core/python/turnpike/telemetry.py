@@ -29,6 +29,12 @@ PROVIDER_REFUSED_US = "ProviderRefusedUs"
 CATALOG_REFRESH_FAILED = "CatalogRefreshFailed"
 """Count: a newer catalog could not be had, or not be used; the last good one is served."""
 
+TOPPED_UP_USD = "ToppedUpUsd"
+TAKEN_BACK_USD = "TakenBackUsd"
+"""Credit that payments bought, and credit that went with payments that were refunded or disputed."""
+PAYMENT_TROUBLE = "PaymentTrouble"
+"""Count: something about a payment needs the operator's eye; the log line says what."""
+
 
 def _log_stream() -> TextIO:
     # The local run keeps its terminal for people; in the cloud standard output is CloudWatch.

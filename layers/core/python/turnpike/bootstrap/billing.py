@@ -1,11 +1,14 @@
-"""Composes the billing function: credit, and what generations cost."""
+"""Composes the billing function: credit, what buys it, and what generations cost."""
 
-from turnpike.api import billing
+from turnpike.api import billing, corrections, payments
 from turnpike.api.edge import Edge
+from turnpike.bootstrap.payments import Payments
 from turnpike.bootstrap.resources import Resources, resources
+from turnpike.services.correct_credit import AdjustCredit, RefundGeneration
 from turnpike.services.grant_credit import GrantCredit
 from turnpike.services.read_credits import ReadCredits
 from turnpike.services.read_generation import ReadGeneration
+from turnpike.storage.notes import DynamoEntryNotes
 
 
 def app() -> Edge:
@@ -13,11 +16,21 @@ def app() -> Edge:
 
 
 def build_app(parts: Resources) -> Edge:
+    buying = Payments(parts)
+    notes = DynamoEntryNotes(parts.dynamodb, parts.settings.ledger_table)
     return Edge(
-        billing.routes(
-            parts.guard,
-            ReadCredits(parts.ledger),
-            ReadGeneration(parts.generations, parts.ledger),
-            GrantCredit(parts.ledger),
-        )
+        [
+            *billing.routes(
+                parts.guard,
+                ReadCredits(parts.ledger),
+                ReadGeneration(parts.generations, parts.ledger),
+                GrantCredit(parts.ledger),
+            ),
+            *payments.routes(parts.guard, buying.start_checkout(), buying.receive_event(), buying.manage_auto_top_up()),
+            *corrections.routes(
+                parts.guard,
+                RefundGeneration(parts.generations, parts.ledger),
+                AdjustCredit(parts.ledger, notes),
+            ),
+        ]
     )

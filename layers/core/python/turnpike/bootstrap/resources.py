@@ -28,6 +28,7 @@ from turnpike.telemetry import CATALOG_REFRESH_FAILED, MetricUnit, count, log_fa
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
     from turnpike.storage.catalog_store import DynamoCatalogStore
@@ -64,6 +65,10 @@ class Resources:
     @cached_property
     def sqs(self) -> "SQSClient":
         return cast("SQSClient", self._session.create_client("sqs", config=_AWS_CONFIG))
+
+    @cached_property
+    def secrets(self) -> "SecretsManagerClient":
+        return cast("SecretsManagerClient", self._session.create_client("secretsmanager", config=_AWS_CONFIG))
 
     @cached_property
     def ledger(self) -> DynamoLedger:

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable
 
+from turnpike.bootstrap.payments import Payments, are_on
 from turnpike.bootstrap.refresh import refresh_catalog
-from turnpike.bootstrap.resources import resources
+from turnpike.bootstrap.resources import Resources, resources
 from turnpike.services.expire_holds import ExpireHolds
-from turnpike.telemetry import EXPIRED_HOLDS, MetricUnit, logger, metrics
+from turnpike.telemetry import EXPIRED_HOLDS, MetricUnit, log_failure, logger, metrics
 
 
 def run_upkeep() -> Callable[[Callable[[], bool]], None]:
     """The returned job is given a function that says whether there is time left for one more step."""
     parts = resources()
     expire_holds = ExpireHolds(parts.ledger)
+    top_up = _top_up(parts)
     refreshes = bool(parts.settings.catalog_table) and parts.settings.catalog_refresh_s > 0
 
     def job(time_left: Callable[[], bool]) -> None:
@@ -20,7 +22,23 @@ def run_upkeep() -> Callable[[Callable[[], bool]], None]:
         if expired:
             metrics.add_metric(EXPIRED_HOLDS, MetricUnit.Count, expired)
             logger.warning("expired holds that nobody settled", extra={"holds": expired})
+        if time_left():
+            top_up(time_left)
         if refreshes and time_left():
             refresh_catalog(parts)
 
     return job
+
+
+def _top_up(parts: Resources) -> Callable[[Callable[[], bool]], None]:
+    if not are_on(parts):
+        return lambda time_left: None
+    run = Payments(parts).run_auto_top_ups()
+
+    def top_up(time_left: Callable[[], bool]) -> None:
+        try:
+            run(int(time.time()), time_left=time_left)
+        except Exception as error:  # Whatever it is: the rest of upkeep goes on without.
+            log_failure("automatic top-ups were not run", error)
+
+    return top_up

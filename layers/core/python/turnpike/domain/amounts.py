@@ -20,6 +20,11 @@ def parse_credit(usd: float, *, field: str) -> NanoUsd:
     return amount
 
 
+def parse_change(usd: float, *, field: str) -> NanoUsd:
+    """Below zero it takes credit away. Raises InvalidRequest."""
+    return NanoUsd(-parse_credit(-usd, field=field)) if usd < 0 else parse_credit(usd, field=field)
+
+
 def _parse(usd: float, field: str) -> NanoUsd:
     try:
         amount = parse_usd(usd)

@@ -11,6 +11,9 @@
         NotFound                  404 not_found
           NoEndpoints             404 not_found               availability no_endpoints | constraint_filtered | …
                                   403 permission_denied       availability region_restricted
+          PaymentsOff             404 not_found               in domain/payments.py, as is all of payments
+        PaymentRefused            400 invalid_request
+        InvalidSignature          400 invalid_request
         MethodNotAllowed          405 invalid_request
         Conflict                  409 precondition_failed
         PayloadTooLarge           413 payload_too_large
@@ -19,6 +22,7 @@
       ServiceError                nobody could answer
         AttemptsFailed            the last attempt's status, as the client may see it
         TemporarilyBusy           503 provider_overloaded     our own storage throttles; try again
+        PaymentProviderUnavailable 503 provider_unavailable
       LedgerError                 misuse of the ledger; a bug or a redelivery, never a client's fault
         HoldNotFound
         HoldMismatch              the same id with another amount, or not as it was seen

@@ -3,7 +3,7 @@
 import botocore.session
 from botocore.loaders import Loader
 
-_SERVICES = ["dynamodb", "sqs"]
+_SERVICES = ["dynamodb", "secretsmanager", "sqs"]
 
 
 class _KnownServices(Loader):
@@ -16,7 +16,7 @@ class _KnownServices(Loader):
 
 
 def aws_session() -> botocore.session.Session:
-    """For clients of DynamoDB and SQS."""
+    """For clients of the services above."""
     session = botocore.session.get_session()
     session.register_component("data_loader", _KnownServices())
     return session

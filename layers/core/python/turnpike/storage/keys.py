@@ -6,6 +6,9 @@ ledger   ACCOUNT#<account>   BALANCE
                              GENERATION#<generation>
                              SPEND#<key hash>#<2026-11>          captured by the key, by day of that month
                              LIMIT#<key hash>#<window>           captured and held, against the key's limit
+                             NOTE#<entry>                        why the operator made it
+                             PAYMENT_METHOD                      to charge for automatic top-ups
+         AUTO_TOP_UP         <account>                           of every account that turned it on
 keys     KEY#<key hash>
 health   MINUTE#<minute>#<shard>   <endpoint key>    its attempts in that minute (epoch seconds / 60)
          UPTIME                    <hour>            of every endpoint (epoch seconds / 3600)
@@ -21,6 +24,9 @@ Key = dict[str, dict[str, str]]
 
 OPEN_SHARDS = tuple(str(shard) for shard in range(8))
 """Pending holds are spread over these, since one index partition takes 1,000 writes a second."""
+
+AUTO_TOP_UPS = "AUTO_TOP_UP"
+"""One partition, so that upkeep finds them all without a scan: few accounts have one, and each is written rarely."""
 
 _HEALTH_SHARDS = 4
 """All that is counted within a minute is written then: some 4,000 writes a second, at 1,000 for each of these."""
@@ -49,6 +55,18 @@ def spend(account_id: AccountId, key_hash: KeyHash, month: str) -> Key:
 
 def limit(account_id: AccountId, key_hash: KeyHash, window: str) -> Key:
     return _account(account_id, f"LIMIT#{key_hash}#{window}")
+
+
+def note(account_id: AccountId, entry_id: str) -> Key:
+    return _account(account_id, f"NOTE#{entry_id}")
+
+
+def payment_method(account_id: AccountId) -> Key:
+    return _account(account_id, "PAYMENT_METHOD")
+
+
+def auto_top_up(account_id: AccountId) -> Key:
+    return {"pk": {"S": AUTO_TOP_UPS}, "sk": {"S": account_id}}
 
 
 def api_key(key_hash: KeyHash) -> Key:

@@ -1,0 +1,1 @@
+"""The payment provider's side of payments: Stripe, through its official library."""
