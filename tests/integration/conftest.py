@@ -14,6 +14,7 @@ from turnpike.storage.schema import KEYS, LEDGER, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
 # As many connections as the races have threads.
@@ -35,6 +36,11 @@ def dynamodb(aws: Emulator) -> "DynamoDBClient":
 @pytest.fixture(scope="session")
 def sqs(aws: Emulator) -> "SQSClient":
     return cast("SQSClient", _client(aws, "sqs"))
+
+
+@pytest.fixture(scope="session")
+def secretsmanager(aws: Emulator) -> "SecretsManagerClient":
+    return cast("SecretsManagerClient", _client(aws, "secretsmanager"))
 
 
 @pytest.fixture(scope="module")
