@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from threading import RLock
 from typing import Any, Literal
@@ -38,6 +38,8 @@ class FakeStripe:
         self.settles_in = "usd"
         """The currency of the account's balance, and `rate` what a dollar is worth in it."""
         self.rate = 1.0
+        self.now: Callable[[], float] = time.time
+        """Of all but signatures, which the library checks by the machine's clock."""
         self.events: list[Object] = []
         self.objects: dict[str, Object] = {}
         self._lock = RLock()
@@ -76,7 +78,7 @@ class FakeStripe:
                 metadata=dict(params.get("metadata", {})),
                 success_url=params["success_url"],
                 cancel_url=params.get("cancel_url"),
-                expires_at=int(time.time()) + 86_400,
+                expires_at=int(self.now()) + 86_400,
                 adaptive_pricing=params.get("adaptive_pricing"),
                 line_items=items,
                 payment_intent_data=params.get("payment_intent_data", {}),
@@ -311,7 +313,7 @@ class FakeStripe:
 
     def _add(self, kind: str, prefix: str, **fields: Any) -> Object:
         object_id = f"{prefix}_{next(self._numbers):06d}"
-        added = {"id": object_id, "object": kind, "created": int(time.time()), "livemode": False, **fields}
+        added = {"id": object_id, "object": kind, "created": int(self.now()), "livemode": False, **fields}
         if kind == "checkout.session":
             added["url"] = f"https://checkout.stripe.test/c/pay/{object_id}"
         self.objects[object_id] = added
@@ -323,7 +325,7 @@ class FakeStripe:
                 "id": f"evt_{next(self._numbers):06d}",
                 "object": "event",
                 "api_version": "2026-10-28.endive",
-                "created": int(time.time()),
+                "created": int(self.now()),
                 "livemode": False,
                 "pending_webhooks": 1,
                 "type": kind,

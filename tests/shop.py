@@ -127,8 +127,9 @@ def open_shop(
     terms: Terms = TERMS,
     stage: str = "test",
 ) -> Iterator[Shop]:
-    """Over storage in memory."""
+    """Over storage in memory, and with one clock for both sides."""
     kept, store, api_keys, clock = ledger or InMemoryLedger(), InMemoryAutoTopUps(), InMemoryApiKeys(), Clock()
+    server.stripe.now = clock
     secrets = keys_of(server) if keys is None else keys
     gateway = StripeGateway(lambda: secrets, stage=stage, api_base=server.url)
     troubles: list[str] = []

@@ -30,8 +30,8 @@ class StripeServer:
     mishaps: deque[Mishap | None] = field(default_factory=deque)
     requests: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
     """Method, path and parameters, as they came."""
-    gate: asyncio.Event | None = None
-    """While it is there and not set, requests wait at the door with their idempotency key in use."""
+    _gate: asyncio.Event | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
     _kept: dict[str, tuple[str, int, bytes]] = field(default_factory=dict)
     _in_use: set[str] = field(default_factory=set)
 
@@ -39,7 +39,18 @@ class StripeServer:
         """How many there are of such objects."""
         return sum(each["object"] == kind for each in self.stripe.objects.values())
 
+    def hold(self) -> None:
+        """From now on POSTs wait, with their idempotency keys in use, until they are let go."""
+        self._gate = asyncio.Event()
+
+    def let_go(self) -> None:
+        gate, self._gate = self._gate, None
+        assert gate is not None
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(gate.set)
+
     async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any) -> None:
+        self._loop = asyncio.get_running_loop()
         body = b""
         while True:
             message = await receive()
@@ -88,8 +99,8 @@ class StripeServer:
         if key not in self._kept:
             self._in_use.add(key)
             try:
-                if self.gate is not None:
-                    await self.gate.wait()
+                if self._gate is not None:
+                    await self._gate.wait()
                 try:
                     answer = 200, json.dumps(self._write(path, params)).encode()
                 except StripeFault as fault:

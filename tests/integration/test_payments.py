@@ -1,11 +1,14 @@
 """Credit is bought through Stripe: checkouts, and every event that tells what became of the money."""
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.ids import AccountId
@@ -389,6 +392,48 @@ class TestTrouble:
         server.mishaps.clear()
         assert shop.deliver(event).status_code == 200
         assert shop.available() == parse_usd("10")
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """Everything that anybody logs, at any level, as the functions write it."""
+    stream, root = StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(stream), root.level
+    handler.setFormatter(LambdaPowertoolsFormatter())
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+def test_no_secret_is_logged_and_nothing_that_stripe_says(shop: Shop, server: StripeServer, log: StringIO) -> None:
+    shop.buy(10, save=True)
+    saved = shop.store.find_method(AccountId("acct-1"))
+    assert saved is not None
+    assert saved.method is not None
+    server.stripe.decline(saved.method.id)
+    shop.call("PUT", "/credits/auto-top-up", {"threshold": 50, "amount": 20})
+    shop.run(int(shop.clock.now))
+    shop.post_event(b"a body", {"stripe-signature": "t=1,v1=forged"})
+    server.mishaps.extend(["key refused", "overloaded", "overloaded"])
+    for _ in range(2):
+        assert shop.call("POST", "/credits/checkout", {"amount": 10}).status_code == 503
+    text = log.getvalue()
+    assert '"error":"AuthenticationError","status":401' in text
+    assert '"error":"RateLimitError","status":429' in text
+    keys = keys_of(server).values()
+    for secret in (
+        *keys,
+        shop.key("acct-1"),
+        "Invalid API Key",
+        "Too many",
+        "a body",
+        "forged",
+        "visa",
+        "was declined",
+    ):
+        assert secret not in text
 
 
 class TestRefunds:

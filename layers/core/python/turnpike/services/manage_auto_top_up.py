@@ -79,5 +79,8 @@ class ManageAutoTopUp:
     def _delete(self, account_id: AccountId) -> None:
         self.gateway.check()
         change_auto_top_up(self.store, account_id, lambda state: turn_off(state, "it was turned off"))
-        # With its time, so that no event about an older payment brings it back.
-        self.store.save_method(SavedPaymentMethod(account_id, None, int(self.now())))
+        saved = self.store.find_method(account_id)
+        if saved is not None and saved.method is not None:
+            # With its time, so that no event about an older payment brings it back; the provider's clock may be ahead.
+            forgotten_at_s = max(int(self.now()), saved.saved_at_s + 1)
+            self.store.save_method(SavedPaymentMethod(account_id, None, forgotten_at_s))

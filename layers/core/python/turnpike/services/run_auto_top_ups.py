@@ -41,31 +41,34 @@ class RunAutoTopUps:
             if not time_left():
                 break
             try:
-                begun += self._tend(state, now_s)
+                if state.pending is not None:
+                    self._look(state, state.pending, now_s)
+                    continue
+                attempt = self._begin(state, now_s)
+                if attempt is not None:
+                    begun += 1
+                    self._charge(state.account_id, attempt, now_s)
             except Conflict:
                 continue  # Somebody else is about it.
             except Exception as error:
                 self.on_failure(state.account_id, error)
         return begun
 
-    def _tend(self, state: AutoTopUp, now_s: int) -> bool:
-        if state.pending is not None:
-            self._look(state, state.pending, now_s)
-            return False
+    def _begin(self, state: AutoTopUp, now_s: int) -> Attempt | None:
+        """Write down that it is charged, if it is to be. Raises Conflict when somebody else was faster."""
         price = self.terms.price_of(state.amount_cents)
         if not state.may_begin(now_s, daily_limit=self.terms.automatic_daily, credit=price.credit):
-            return False
+            return None
         # Read after the state: if a charge has ended in between, the state is another one, and this one loses.
         if self.ledger.get_balance(state.account_id).available >= state.threshold:
-            return False
+            return None
         saved = self.store.find_method(state.account_id)
         if saved is None or saved.method is None:
             self.store.put(turn_off(state, "no payment method is saved"))
-            return False
+            return None
         attempt = new_attempt(price, saved.method, now_s)
         self.store.put(begin(state, attempt))
-        self._charge(state.account_id, attempt, now_s)
-        return True
+        return attempt
 
     def _look(self, state: AutoTopUp, attempt: Attempt, now_s: int) -> None:
         if now_s < attempt.look_at_s:
