@@ -35,9 +35,9 @@ class Payments:
     def __init__(self, parts: Resources) -> None:
         """Raises ValueError for settings that make no sense, naming the variable."""
         settings = parts.settings
-        self._ledger = parts.ledger
         self._terms = parse_terms(settings)
         self._addresses = ReturnAddresses(_origins(settings))
+        self._ledger = parts.ledger
         self._store = DynamoAutoTopUps(parts.dynamodb, settings.ledger_table)
         self._gateway = StripeGateway(_keys(parts), stage=settings.stage, api_base=settings.stripe_api_base)
         self._book = BookPayment(self._ledger, self._store, note=_note)
