@@ -32,8 +32,8 @@ from turnpike.services.run_auto_top_ups import RunAutoTopUps
 from turnpike.services.start_checkout import StartCheckout
 
 from tests.fake_payments import InMemoryAutoTopUps, InMemoryEntryNotes
-from tests.fake_stripe import Object
 from tests.fakes import InMemoryApiKeys, InMemoryLedger
+from tests.stripe_account import Object
 from tests.stripe_server import StripeServer
 
 SITE = "https://app.example.com"

@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 
 from infra.local.serving import HOST, listen, port_of, serving
 
-from tests.fake_stripe import FakeStripe, Object, StripeFault
+from tests.fake_stripe import FakeStripe
+from tests.stripe_account import Object, StripeFault
 
 Mishap = Literal["refuses", "fails after", "answer lost", "key refused", "overloaded"]
 """What befalls one request: a 500 before anything is done, one after all is done, a connection that breaks when all is

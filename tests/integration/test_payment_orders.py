@@ -19,8 +19,8 @@ from hypothesis.stateful import (
 
 from turnpike.domain.ids import AccountId
 
-from tests.fake_stripe import Object
 from tests.shop import FEES, Shop, open_shop
+from tests.stripe_account import Object
 from tests.stripe_server import serving_stripe
 
 _NANO_PER_CENT = 10_000_000

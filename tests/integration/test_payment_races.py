@@ -14,19 +14,19 @@ import httpx2
 import pytest
 
 from infra.local.emulator import Emulator
-from infra.local.invoke import load_function
 from turnpike.bootstrap import billing
 from turnpike.bootstrap import resources as parts
 from turnpike.bootstrap.payments import Payments
 from turnpike.bootstrap.seed import seed_account
+from turnpike.bootstrap.upkeep import run_upkeep
 from turnpike.domain.errors import InsufficientCredit, TemporarilyBusy
 from turnpike.domain.ids import AccountId
 from turnpike.domain.ledger import balance_of
 from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.settings import Settings
 
-from tests.fake_stripe import Object
 from tests.shop import keys_of, open_door
+from tests.stripe_account import Object
 from tests.stripe_server import StripeServer, serving_stripe
 
 if TYPE_CHECKING:
@@ -172,16 +172,18 @@ def test_of_many_runs_of_upkeep_at_once_one_charges(deployed: Deployed) -> None:
     assert deployed.available(account) == parse_usd("30")
 
 
-def test_the_upkeep_function_charges_accounts_that_run_low(deployed: Deployed) -> None:
+def test_upkeep_charges_accounts_that_run_low(deployed: Deployed) -> None:
     stripe, account = deployed.server.stripe, "acct-upkeep"
     stripe.events.clear()
     stripe.pay(deployed.checkout(account, 10, save_payment_method=True))
     deployed.deliver_at_once([list(stripe.events)])
     deployed.call("PUT", "/credits/auto-top-up", {"threshold": 15, "amount": 20}, account)
 
-    upkeep = load_function("upkeep", "races")
+    upkeep = run_upkeep()
+    upkeep(lambda: False)
+    assert deployed.available(account) == parse_usd("10")
     for _ in range(2):
-        upkeep({"detail-type": "Scheduled Event"})
+        upkeep(lambda: True)
 
     assert deployed.available(account) == parse_usd("30")
 

@@ -16,9 +16,10 @@ from turnpike.domain.ledger import Balance
 from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.domain.payments import Fees, Terms
 
-from tests.fake_stripe import Object, sign
+from tests.fake_stripe import sign
 from tests.fakes import InMemoryLedger
 from tests.shop import SITE, Shop, keys_of, open_shop
+from tests.stripe_account import Object
 from tests.stripe_server import StripeServer, serving_stripe
 
 NO_FEES = Terms(500, 1_000_000, Fees(), automatic_daily=parse_usd("100"))

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import ANY
 
 from turnpike.domain.errors import TemporarilyBusy
-from turnpike.storage.auto_top_ups import DynamoAutoTopUps
+from turnpike.domain.ids import AccountId
+from turnpike.storage import keys
+from turnpike.storage.auto_top_ups import DynamoAutoTopUps, _state_item
 from turnpike.storage.notes import DynamoEntryNotes
 from turnpike.storage.secrets import SecretValues, UnreadableSecret
 
@@ -39,12 +42,25 @@ def test_what_storage_refuses_is_said_in_our_words_or_not_hidden(code: str, expe
     for _ in range(3):
         stub.add_client_error("put_item", code, http_status_code=400)
     stub.add_client_error("query", code, http_status_code=400)
-    state = full("acct-1", ATTEMPT)  # type: ignore[arg-type]
+    state = full(AccountId("acct-1"), ATTEMPT)
 
     with pytest.raises(expected):
         DynamoAutoTopUps(client, "ledger").put(state)
     with pytest.raises(expected):
         DynamoEntryNotes(client, "ledger").put(state.account_id, "adjustment#k", "why", 1)
+
+
+def test_accounts_of_every_page() -> None:
+    client, stub = stubbed_dynamodb()
+    states = [full(AccountId(f"acct-{number}"), None) for number in range(3)]
+    items = [_state_item(state) for state in states]
+    more = keys.auto_top_up(AccountId("acct-1"))
+    asked = {"TableName": "ledger", "KeyConditionExpression": ANY, "ExpressionAttributeValues": ANY}
+    stub.add_response("query", {"Items": items[:2], "LastEvaluatedKey": more}, {**asked, "ConsistentRead": True})
+    stub.add_response("query", {"Items": items[2:]}, {**asked, "ConsistentRead": True, "ExclusiveStartKey": more})
+
+    assert list(DynamoAutoTopUps(client, "ledger").list_all()) == states
+    stub.assert_no_pending_responses()
 
 
 class Clock:

@@ -1,15 +1,16 @@
 """Credit, and what single generations cost."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from turnpike.api.auth import Guard
 from turnpike.api.edge import json_response, read_json
+from turnpike.api.names import AccountName, KeyName
 from turnpike.api.present_generation import present_generation
 from turnpike.api.resource import resource
 from turnpike.api.validation import parse
@@ -27,9 +28,8 @@ class GrantBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     amount: float
-    # Both become parts of storage keys, which is why their alphabets are narrow.
-    idempotency_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
-    account_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
+    idempotency_key: KeyName
+    account_id: AccountName | None = None
 
 
 def routes(

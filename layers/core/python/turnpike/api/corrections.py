@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from turnpike.api.auth import Guard
 from turnpike.api.edge import json_response, read_json
+from turnpike.api.names import AccountName, KeyName
 from turnpike.api.resource import resource
 from turnpike.api.validation import parse
 from turnpike.domain.amounts import parse_change, parse_credit
@@ -17,26 +18,22 @@ from turnpike.domain.ids import AccountId, GenerationId
 from turnpike.domain.money import present_usd
 from turnpike.services.correct_credit import AdjustCredit, Corrected, RefundGeneration
 
-# All three become parts of storage keys, which is why their alphabets are narrow.
-_Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
-
 
 class RefundBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    account_id: _Account
-    generation_id: _Name
+    account_id: AccountName
+    generation_id: KeyName
     amount: float | None = None
 
 
 class AdjustmentBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    account_id: _Account
+    account_id: AccountName
     amount: float
     reason: Annotated[str, Field(min_length=1, max_length=500)]
-    idempotency_key: _Name
+    idempotency_key: KeyName
     allow_negative: bool = False
 
 
