@@ -10,7 +10,7 @@ from botocore.stub import ANY
 from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.ids import AccountId
 from turnpike.storage import keys
-from turnpike.storage.auto_top_ups import DynamoAutoTopUps, _state_item
+from turnpike.storage.auto_top_ups import DynamoAutoTopUps, state_item
 from turnpike.storage.notes import DynamoEntryNotes
 from turnpike.storage.secrets import SecretValues, UnreadableSecret
 
@@ -53,7 +53,7 @@ def test_what_storage_refuses_is_said_in_our_words_or_not_hidden(code: str, expe
 def test_accounts_of_every_page() -> None:
     client, stub = stubbed_dynamodb()
     states = [full(AccountId(f"acct-{number}"), None) for number in range(3)]
-    items = [_state_item(state) for state in states]
+    items = [state_item(state) for state in states]
     more = keys.auto_top_up(AccountId("acct-1"))
     asked = {"TableName": "ledger", "KeyConditionExpression": ANY, "ExpressionAttributeValues": ANY}
     stub.add_response("query", {"Items": items[:2], "LastEvaluatedKey": more}, {**asked, "ConsistentRead": True})

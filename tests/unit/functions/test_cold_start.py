@@ -28,6 +28,9 @@ _FORBIDDEN = (
     "turnpike.api.billing",
     "turnpike.api.catalog",
     "turnpike.api.keys",
+    "turnpike.api.payments",
+    "turnpike.domain.payments",
+    "turnpike.payments",
     # What only some requests use.
     "turnpike.domain.free_quota",
     "turnpike.domain.healing",

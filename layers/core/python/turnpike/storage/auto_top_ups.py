@@ -59,7 +59,7 @@ class DynamoAutoTopUps:
         try:
             with translated():
                 # Only if it is still what the new one was made from.
-                self._client.put_item(TableName=self._table, Item=_state_item(written), **expected)
+                self._client.put_item(TableName=self._table, Item=state_item(written), **expected)
         except ClientError as error:
             if _is_refused(error):
                 raise Conflict("The automatic top-up was changed at the same time; try again") from error
@@ -95,7 +95,7 @@ class DynamoAutoTopUps:
             return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
 
 
-def _state_item(state: AutoTopUp) -> Item:
+def state_item(state: AutoTopUp) -> Item:
     item: Item = {
         **keys.auto_top_up(state.account_id),
         "account_id": {"S": state.account_id},
