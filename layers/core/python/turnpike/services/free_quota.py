@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from anyio.to_thread import run_sync
 
+from turnpike.domain.errors import InsufficientCredit
 from turnpike.domain.free_quota import OPENROUTERS_LIMITS, FreeLimits, FreeModelsExhausted
 from turnpike.domain.ids import AccountId
+from turnpike.domain.money import ZERO
 from turnpike.ports import FreeQuota, Ledger
 
 
@@ -15,8 +17,7 @@ from turnpike.ports import FreeQuota, Ledger
 class CountFreeRequest:
     """A request counts whatever becomes of it, failures included; one that is refused counts nothing.
 
-    It costs one write. What an account has bought is read once it has used up what everybody has, and the
-    day's counter keeps the higher limit from then on.
+    It costs a read and a write.
     """
 
     quota: FreeQuota
@@ -25,16 +26,20 @@ class CountFreeRequest:
     now: Callable[[], float] = time.time
 
     async def __call__(self, account_id: AccountId) -> None:
-        """Raises FreeModelsExhausted, TemporarilyBusy."""
+        """Raises FreeModelsExhausted, InsufficientCredit for an account that owes, TemporarilyBusy."""
         await run_sync(self._count, account_id)
 
     def _count(self, account_id: AccountId) -> None:
         now_s = self.now()
         limits = self.limits
-        full = self.quota.take(account_id, now_s, per_minute=limits.per_minute, per_day=limits.per_day)
-        if full is not None and full.window == "day" and full.limit < limits.per_day_of_buyers:
-            daily = limits.daily(self.ledger.get_balance(account_id))
-            if daily > full.limit:
-                full = self.quota.take(account_id, now_s, per_minute=limits.per_minute, per_day=daily)
+        balance = self.ledger.get_balance(account_id)
+        if balance.available < ZERO:
+            # As OpenRouter has it: who owes gets nothing, not even what is free.
+            raise InsufficientCredit(
+                "Insufficient credits. This account owes more than it has; add credit to it to make requests",
+                available=balance.available,
+            )
+        per_day = limits.daily(balance)
+        full = self.quota.take(account_id, now_s, per_minute=limits.per_minute, per_day=per_day)
         if full is not None:
             raise FreeModelsExhausted(full, limits, now_s)
