@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -14,12 +14,13 @@ from turnpike.domain.api_keys import ApiKey, KeyRole, Principal, hash_secret, la
 from turnpike.domain.catalog import Catalog, Endpoint, FixedCatalog, Model, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta, Usage
 from turnpike.domain.errors import ErrorType, UpstreamError
-from turnpike.domain.generation import Attempt
+from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.health import UNKNOWN, EndpointStats
 from turnpike.domain.ids import AccountId
 from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.waits import Waits
+from turnpike.ports import Ledger
 from turnpike.providers.folding import completion_of
 from turnpike.services.admit import Admit
 from turnpike.services.attempts import Watch
@@ -149,8 +150,10 @@ class World:
         allowance_tokens: int = 100,
         hedge: Percentile | None = None,
         lease_s: int = 0,
+        ledger: Ledger | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self.ledger = InMemoryLedger()
+        self.ledger = ledger or InMemoryLedger()
         self.queue = InMemoryUsageQueue()
         self.upstream = ScriptedUpstream(scripts)
         self.catalog = catalog(*(endpoints or (endpoint(),)))
@@ -166,22 +169,26 @@ class World:
 
         if credit_usd != "0":
             self.ledger.top_up(ACCOUNT, parse_usd(credit_usd), reference="start", now_s=0)
-        self.leases = Leases(self.ledger, serve_s=lease_s, hold_ttl_s=1800) if lease_s else None
+        self.leases = Leases(self.ledger, serve_s=lease_s, hold_ttl_s=1800, now=now) if lease_s else None
         settle = SettleUsage(self.ledger)
         self.case = CompleteChat(
             catalog=lambda: self.catalog,
             admit=Admit(self.ledger, 1800, allowance_tokens, self.leases),
             upstream=self.upstream,
-            report=ReportUsage(self.queue, settle, self.unsettled.append, time.time),
+            report=ReportUsage(self.queue, settle, self.unsettled.append, now),
             watch=Watch(Waits(3600), self, self.refusals.append),
             random=Random(1),
+            now=now,
             health=health,
             hedge=Hedge(health, hedge) if hedge else None,
         )
 
+    def sent_events(self) -> list[tuple[Generation, bool]]:
+        """As metering reads them."""
+        return [parse_usage_event(orjson.loads(orjson.dumps(event))) for event in self.queue.events]
+
     def settle(self) -> None:
-        for event in self.queue.events:
-            generation, answered = parse_usage_event(orjson.loads(orjson.dumps(event)))
+        for generation, answered in self.sent_events():
             SettleUsage(self.ledger)(generation, answered, 1)
 
     def begin_attempt(self, endpoint: Endpoint) -> None:

@@ -21,11 +21,12 @@ from tests.bench.planning import measure_planning
 from tests.bench.report import CAVEAT, machine, print_table, say, write_json
 from tests.bench.settling import settle
 from tests.bench.simulation import measure_simulation
+from tests.bench.writes import measure_writes
 
 _RESULT = ROOT / ".build" / "bench.json"
 _PROFILE = STATE / "profile.txt"
-_ALONE = ("decoding", "routing")
-"""What needs neither emulator, provider nor router."""
+_ALONE = ("decoding", "routing", "writes")
+"""What needs neither provider nor router."""
 _PARTS = ("cpu", "latency", "chunks", "calls", "cold", *_ALONE)
 
 
@@ -82,6 +83,9 @@ def _measure_alone(parts: list[str], *, quick: bool, noisy: bool = False) -> lis
     if "routing" in parts:
         say("routing")
         figures += [*measure_planning(), *measure_simulation(say, quick=quick)]
+    if "writes" in parts:
+        say("writes")
+        figures += measure_writes(say)
     return figures
 
 
