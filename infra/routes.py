@@ -9,6 +9,6 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "completions": ("/chat/completions",),
     "catalog": ("/models", "/model", "/providers", "/endpoints", "/embeddings/models"),
     "keys": ("/key", "/keys"),
-    "billing": ("/credits", "/generation", "/activity"),
+    "billing": ("/credits", "/generation", "/activity", "/analytics"),
 }
 """By function: its paths, each with everything below it."""

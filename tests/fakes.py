@@ -1,5 +1,6 @@
 """What stands in for storage in unit tests: real classes, under the same contract as the real ones."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -7,6 +8,16 @@ from threading import Lock
 from typing import Any
 
 from turnpike.domain import ledger
+from turnpike.domain.activity import (
+    Activity,
+    ActivityDays,
+    Cell,
+    Counts,
+    cells_of,
+    counts_of,
+    latest_days,
+    with_users,
+)
 from turnpike.domain.api_keys import ApiKey, KeySpend, Spending
 from turnpike.domain.errors import (
     Conflict,
@@ -20,6 +31,7 @@ from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash, LeaseI
 from turnpike.domain.ledger import Balance, Correction, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import day_of, first_day_of, window_of
+from turnpike.domain.retention import KEPT_FOR_GOOD, Retention
 
 Spent = defaultdict[tuple[AccountId, KeyHash], defaultdict[str, int]]
 """By UTC day."""
@@ -28,8 +40,11 @@ Spent = defaultdict[tuple[AccountId, KeyHash], defaultdict[str, int]]
 class InMemoryLedger:
     """Decides everything under one lock, and changes nothing before all is decided."""
 
-    def __init__(self) -> None:
+    def __init__(self, retention: Retention = KEPT_FOR_GOOD, *, now: Callable[[], float] = time.time) -> None:
         self.generations = InMemoryGenerations(self)
+        self.activities = InMemoryActivities(self)
+        self._retention = retention
+        self._now = now
         self._lock = Lock()
         self._balances: defaultdict[AccountId, Balance] = defaultdict(Balance)
         self._entries: defaultdict[AccountId, dict[str, LedgerEntry]] = defaultdict(dict)
@@ -40,6 +55,7 @@ class InMemoryLedger:
         self._spent_byok: Spent = defaultdict(lambda: defaultdict(int))
         self._used_at_s: dict[tuple[AccountId, KeyHash], int] = {}
         self._records: dict[tuple[AccountId, GenerationId], Generation] = {}
+        self._activity: defaultdict[tuple[AccountId, Cell], Counts] = defaultdict(Counts)
 
     def hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> None:
         entry = ledger.hold_entry(hold)
@@ -161,13 +177,12 @@ class InMemoryLedger:
             self._count(now, -give_back)
             self._holds[at] = replace(now, amount=NanoUsd(now.amount - give_back), is_closed=True)
 
-    def record(self, record: Generation) -> bool:
-        at = (record.account_id, record.id)
+    def record(self, record: Generation, now_s: int) -> bool:
         with self._lock:
-            if at in self._records:
-                return False
-            self._records[at] = record
-            return True
+            is_new = (record.account_id, record.id) not in self._records
+            if is_new:
+                self._store(record, now_s)
+            return is_new
 
     def top_up(self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> bool:
         return self._append_once(ledger.top_up_entry(account_id, amount, reference=reference, now_s=now_s))
@@ -191,7 +206,21 @@ class InMemoryLedger:
 
     def find_generation(self, account_id: AccountId, generation_id: GenerationId) -> Generation | None:
         with self._lock:
-            return self._records.get((account_id, generation_id))
+            found = self._records.get((account_id, generation_id))
+            if found is None or self._is_past(self._retention.generation_ends_s(found.created_at_s)):
+                return None
+            return found
+
+    def list_activity(self, account_id: AccountId, first_day: str, last_day: str) -> Sequence[Activity]:
+        """All of its cells, the latest days first."""
+        with self._lock:
+            found = [
+                Activity(cell, counts)
+                for (owner, cell), counts in self._activity.items()
+                if owner == account_id and first_day <= cell.day <= last_day
+            ]
+        kept = [each for each in found if not self._is_past(self._retention.activity_ends_s(each.cell.day))]
+        return sorted(kept, key=lambda each: each.cell.day, reverse=True)
 
     def get_balance(self, account_id: AccountId) -> Balance:
         with self._lock:
@@ -257,7 +286,15 @@ class InMemoryLedger:
             self._used_at_s[at] = now_s
         if record is not None:
             self._spent_byok[at][day_of(now_s)] += record.byok_cost
-            self._records[record.account_id, record.id] = replace(record, cost=resolution.charged)
+            self._store(replace(record, cost=resolution.charged), now_s)
+
+    def _store(self, record: Generation, now_s: int) -> None:
+        self._records[record.account_id, record.id] = record
+        for cell in cells_of(record, day_of(now_s)):
+            self._activity[record.account_id, cell] += counts_of(record)
+
+    def _is_past(self, ends_s: int | None) -> bool:
+        return ends_s is not None and ends_s <= self._now()
 
     def _check_room(self, hold: Hold, amount: NanoUsd, *, counted: NanoUsd, floor: NanoUsd = ZERO) -> None:
         """What costs nothing is never refused, whatever is left."""
@@ -316,6 +353,23 @@ class InMemoryGenerations:
 
     def find(self, account_id: AccountId, generation_id: GenerationId) -> Generation | None:
         return self._ledger.find_generation(account_id, generation_id)
+
+
+class InMemoryActivities:
+    """What a ledger counted."""
+
+    def __init__(self, ledger: InMemoryLedger) -> None:
+        self._ledger = ledger
+
+    def list_days(
+        self, account_id: AccountId, first_day: str, last_day: str, *, by_user: bool, most: int
+    ) -> ActivityDays:
+        cells = self._ledger.list_activity(account_id, first_day, last_day)
+        totals = latest_days((each for each in cells if each.cell.user is None), first_day, most)
+        if not by_user:
+            return totals
+        users = (each for each in cells if each.cell.user is not None and each.cell.day >= totals.since)
+        return with_users(totals, latest_days(users, totals.since, most))
 
 
 class InMemoryApiKeys:

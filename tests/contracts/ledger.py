@@ -428,15 +428,15 @@ class LedgerContract:
     def test_a_late_record_is_stored_once(self, ledger: Ledger, generations: Generations, rich: AccountId) -> None:
         hold = self.new_hold(rich)
         first = generation(hold, cost=ZERO, upstream_cost=nano(5))
-        ledger.record(first)
-        ledger.record(first)
-        ledger.record(generation(hold, cost=nano(9)))
+        assert ledger.record(first, NOW)
+        assert not ledger.record(first, NOW)
+        assert not ledger.record(generation(hold, cost=nano(9)), NOW)
         assert generations.find(rich, hold.hold_id) == first
         self.check(ledger, rich, available=1000, held=0)
 
     def test_a_record_needs_few_facts(self, ledger: Ledger, generations: Generations) -> None:
         bare = Generation(GenerationId("gen-1"), new_account_id(NOW), KEY, NOW, "a/b", "a/b", None, False, Usage())
-        ledger.record(bare)
+        ledger.record(bare, NOW)
         assert generations.find(bare.account_id, bare.id) == bare
 
     def test_credit_is_added_once_per_reference(self, ledger: Ledger, account: AccountId) -> None:

@@ -11,14 +11,15 @@ from typing import TypeVar, get_args
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from turnpike.domain.activity import Cell, Counts, cells_of, counts_of
 from turnpike.domain.api_keys import ApiKey, KeySpend, LimitReset
 from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded, ReferenceReused, TurnpikeError
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash, LeaseId, new_account_id
 from turnpike.domain.ledger import Balance, Correction, Hold, KeyLimit, Resolution, balance_of
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.domain.periods import window_of
-from turnpike.ports import Generations, Ledger
+from turnpike.domain.periods import day_of, window_of
+from turnpike.ports import Activities, Generations, Ledger
 from turnpike.services.settle_usage import SettleUsage
 
 from tests.contracts.ledger import DAY, NOW, generation, nano
@@ -48,6 +49,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def new_ledgers(self) -> Sequence[tuple[Ledger, Generations]]:
         raise NotImplementedError
 
+    def activities_of(self, ledger: Ledger) -> Activities:
+        raise NotImplementedError
+
     def __init__(self) -> None:
         super().__init__()
         self.ledgers = self.new_ledgers()
@@ -67,6 +71,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.charged: Counter[tuple[AccountId, KeyHash]] = Counter()
         self.charged_byok: Counter[tuple[AccountId, KeyHash]] = Counter()
         self.used: Counter[tuple[AccountId, KeyHash, str]] = Counter()
+        self.counted: dict[AccountId, dict[Cell, Counts]] = {account_id: {} for account_id in self.accounts}
 
     # What may happen
 
@@ -175,7 +180,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.seen)
     def void(self, data: st.DataObject) -> None:
         hold = self.any_hold(data)
-        record = generation(hold, cost=ZERO)
+        record = generation(hold, cost=ZERO, provider=None)
         answer = self.ask(lambda it: it.void(hold.account_id, hold.hold_id, self.now_s, record))
         self.note(hold, answer, ZERO, record)
 
@@ -209,7 +214,7 @@ class LedgerMachine(RuleBasedStateMachine):
     ) -> None:
         """As metering does with what was served from a lease: in time, twice, or after it expired."""
         lease = data.draw(st.sampled_from(self.leases()))
-        record = generation(replace(lease, hold_id=part_id), cost=cost, lease_id=lease.hold_id)
+        record = self.record_of(replace(lease, hold_id=part_id), cost, lease_id=lease.hold_id)
         for _ in range(times):
             left = nano(self.amounts[lease.account_id, lease.hold_id] - self.captured[lease.account_id, lease.hold_id])
             answer = self.ask(lambda it: SettleUsage(it)(record, answered, self.now_s))
@@ -223,7 +228,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for pick, part_id, cost in picks:
             hold = list(self.seen.values())[pick % len(self.seen)]
             if hold.is_lease:
-                record = generation(replace(hold, hold_id=part_id), cost=cost, lease_id=hold.hold_id)
+                record = self.record_of(replace(hold, hold_id=part_id), cost, lease_id=hold.hold_id)
             else:
                 record = self.record_of(hold, cost)
             events[record.id] = hold, record
@@ -250,8 +255,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(times):
             answer = self.ask(lambda it: SettleUsage(it)(record, answered, self.now_s))
             self.note(hold, answer, record.cost, record)
-        if self.resolutions[hold.account_id, hold.hold_id].state == "expired":
-            self.records.setdefault((hold.account_id, hold.hold_id), replace(record, cost=ZERO))
+        at = (hold.account_id, hold.hold_id)
+        if self.resolutions[at].state == "expired" and at not in self.records:
+            self.keep(replace(record, cost=ZERO))
 
     @rule(seconds=st.one_of(st.integers(1, 2000), st.integers(1, 5 * DAY)))
     def wait(self, seconds: int) -> None:
@@ -273,6 +279,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.pending_holds_come_due()
         self.a_key_spent_what_it_was_charged()
         self.a_generation_stays_as_it_was_first_recorded()
+        self.each_record_is_counted_once()
 
     def a_balance_is_the_sum_of_the_entries(self) -> None:
         for account_id in self.accounts:
@@ -315,6 +322,23 @@ class LedgerMachine(RuleBasedStateMachine):
                 found = generations.find(account_id, GenerationId(hold_id))
                 assert found == self.records.get((account_id, hold_id))
 
+    def each_record_is_counted_once(self) -> None:
+        for account_id, counted in self.counted.items():
+            records = [record for at, record in self.records.items() if at[0] == account_id]
+            for by_user in (False, True):
+                expected = {
+                    cell: counts
+                    for cell, counts in counted.items()
+                    if (cell.user is not None or not cell.names_user if by_user else cell.user is None)
+                }
+                for ledger, _ in self.ledgers:
+                    days = day_of(NOW), day_of(self.now_s)
+                    found = self.activities_of(ledger).list_days(account_id, *days, by_user=by_user, most=1000)
+                    assert len(found.activity) == len(expected)
+                    assert {each.cell: each.counts for each in found.activity} == expected
+                total = sum(expected.values(), Counts())
+                assert (total.requests, total.usage) == (len(records), sum(record.cost for record in records))
+
     # The history so far
 
     def see(self, hold: Hold, byok_amount: int = 0) -> None:
@@ -330,8 +354,12 @@ class LedgerMachine(RuleBasedStateMachine):
         if hold.key_limit is not None:
             self.used[hold.account_id, hold.key_hash, hold.key_limit.window] += by
 
-    def record_of(self, hold: Hold, cost: NanoUsd) -> Generation:
-        return generation(hold, cost=cost, upstream_cost=cost, is_byok=hold.byok_amount is not None)
+    def record_of(self, hold: Hold, cost: NanoUsd, lease_id: HoldId | None = None) -> Generation:
+        """Every other one names a user."""
+        user = f"user of {hold.key_hash}" if int(hold.hold_id[-1]) % 2 else None
+        return generation(
+            hold, cost=cost, upstream_cost=cost, is_byok=hold.byok_amount is not None, lease_id=lease_id, user=user
+        )
 
     def singles(self) -> list[Hold]:
         return [hold for hold in self.seen.values() if not hold.is_lease]
@@ -345,7 +373,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not isinstance(answer, Resolution):
             assert of_record in self.records or late
             if late:
-                self.records[of_record] = replace(record, cost=ZERO)
+                self.keep(replace(record, cost=ZERO))
             return
         assert of_record not in self.records
         assert answer.charged + answer.absorbed == cost
@@ -353,7 +381,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.captured[at] += within
         self.charged[lease.account_id, lease.key_hash] += answer.charged
         self.count(lease, answer.charged - within)
-        self.records[of_record] = replace(record, cost=answer.charged)
+        self.keep(replace(record, cost=answer.charged))
 
     def note(self, hold: Hold, answer: object, cost: NanoUsd, record: Generation | None) -> None:
         if not isinstance(answer, Resolution):
@@ -370,7 +398,14 @@ class LedgerMachine(RuleBasedStateMachine):
         counted = byok_cost - hold.byok_amount if hold.byok_amount is not None else 0
         self.count(hold, answer.charged + counted - (self.amounts[at] - self.captured[at]))
         if record is not None:
-            self.records[at] = replace(record, cost=answer.charged)
+            self.keep(replace(record, cost=answer.charged))
+
+    def keep(self, record: Generation) -> None:
+        """It is stored now, so it counts today."""
+        self.records[record.account_id, record.id] = record
+        counted = self.counted[record.account_id]
+        for cell in cells_of(record, day_of(self.now_s)):
+            counted[cell] = counted.get(cell, Counts()) + counts_of(record)
 
     def expire_one(self, hold: Hold) -> object:
         answer = self.ask(lambda it: it.expire(hold.account_id, hold.hold_id, self.now_s))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from turnpike.ports import Generations, Ledger
+from turnpike.ports import Activities, Generations, Ledger
+from turnpike.storage.activity import DynamoActivities
 from turnpike.storage.generations import DynamoGenerations
 from turnpike.storage.ledger import DynamoLedger
 
@@ -25,6 +26,9 @@ def test_histories_go_as_in_memory(dynamodb: "DynamoDBClient", ledger_table: str
             memory = InMemoryLedger()
             stored = DynamoLedger(dynamodb, ledger_table), DynamoGenerations(dynamodb, ledger_table)
             return [(memory, memory.generations), stored]
+
+        def activities_of(self, ledger: Ledger) -> Activities:
+            return ledger.activities if isinstance(ledger, InMemoryLedger) else DynamoActivities(dynamodb, ledger_table)
 
     run_state_machine_as_test(
         BothHistories,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import settings
 
-from turnpike.ports import Generations, Ledger
+from turnpike.ports import Activities, Generations, Ledger
 
 from tests.contracts.ledger_machine import LedgerMachine
 from tests.fakes import InMemoryLedger
@@ -14,6 +14,10 @@ class InMemoryHistory(LedgerMachine):
     def new_ledgers(self) -> Sequence[tuple[Ledger, Generations]]:
         ledger = InMemoryLedger()
         return [(ledger, ledger.generations)]
+
+    def activities_of(self, ledger: Ledger) -> Activities:
+        assert isinstance(ledger, InMemoryLedger)
+        return ledger.activities
 
 
 TestInMemoryHistory = InMemoryHistory.TestCase

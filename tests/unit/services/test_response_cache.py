@@ -235,7 +235,7 @@ async def test_a_store_that_is_busy_is_a_miss() -> None:
 
 async def test_a_hit_is_answered_though_its_record_cannot_be_stored() -> None:
     class BusyLedger(InMemoryLedger):
-        def record(self, record: Generation) -> None:
+        def record(self, record: Generation, now_s: int) -> bool:
             raise TemporarilyBusy("busy")
 
     desk = Desk()

@@ -14,6 +14,7 @@ from turnpike.domain.money import ZERO, NanoUsd
 
 if TYPE_CHECKING:
     # What only some requests use is not loaded with what all of them do.
+    from turnpike.domain.activity import ActivityDays
     from turnpike.domain.auto_top_up import Attempt, AutoTopUp
     from turnpike.domain.free_quota import FullWindow
     from turnpike.domain.health import HealthReport, HealthSnapshot
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Ledger(Protocol):
-    """Credit, holds and history. Every method is atomic and safe to repeat."""
+    """Credit, holds and history. Every method is atomic and safe to repeat.
+
+    Whatever stores a generation counts it as activity of the UTC day that it is settled on, all or nothing.
+    """
 
     def hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> None:
         """Move `hold.amount` from available to held, if the account and the key have at least `floor` left.
@@ -70,7 +74,7 @@ class Ledger(Protocol):
     def capture_together(self, records: Sequence[Generation], now_s: int) -> Mapping[GenerationId, Resolution]:
         """Charge generations of one account's key their costs, each from its hold or lease, in one transaction.
 
-        At most 20, each of them once. Those that the answer lacks were not touched, and are to be captured by
+        At most 18, each of them once. Those that the answer lacks were not touched, and are to be captured by
         themselves: it has all of those that their holds cover, or none. Raises TemporarilyBusy.
         """
 
@@ -80,10 +84,10 @@ class Ledger(Protocol):
         Raises HoldNotFound, HoldResolved, HoldMismatch, TemporarilyBusy. Closing it again is a no-op.
         """
 
-    def record(self, record: Generation) -> bool:
+    def record(self, record: Generation, now_s: int) -> bool:
         """Store a generation for which nothing is to be charged; False when one of its id is there, which stays.
 
-        Raises TemporarilyBusy.
+        `now_s` is when it is settled: the day that it counts on. Raises TemporarilyBusy.
         """
 
     def top_up(self, account_id: AccountId, amount: NanoUsd, *, reference: str, now_s: int) -> bool:
@@ -134,7 +138,19 @@ class Ledger(Protocol):
 
 class Generations(Protocol):
     def find(self, account_id: AccountId, generation_id: GenerationId) -> Generation | None:
-        """Reads what was last written."""
+        """Reads what was last written; None once its time is over, even if it is still there."""
+
+
+class Activities(Protocol):
+    def list_days(
+        self, account_id: AccountId, first_day: str, last_day: str, *, by_user: bool, most: int
+    ) -> "ActivityDays":
+        """What was counted on these UTC days, both included, as last written, and without what is past its time.
+
+        Each generation is in it once: with `by_user` in its user's cell, without in the one of all users. Of more than
+        `most` cells, the latest days that are within it, whole; of a day that alone has more, as many as that.
+        Raises TemporarilyBusy.
+        """
 
 
 class EntryNotes(Protocol):

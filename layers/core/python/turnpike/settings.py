@@ -61,6 +61,13 @@ class Settings:
     lease_s: int = 60
     """How long credit that an environment leases serves its requests, which then need no write before their provider
     is called; 0 for never."""
+    generation_retention_days: int = 180
+    """How long the record of a generation can be read, from its request on; 0 for ever. Card payments can be disputed
+    for 120 days, and records name users and apps, which nobody needs for longer. What was charged stays in the ledger.
+    """
+    activity_retention_days: int = 400
+    """How long activity can be read and queried; 0 for ever. Any month of the year before can be compared with this
+    one's; 31 days are the least, for the 30 completed ones that GET /activity tells."""
     longest_wait_s: float = 3600.0
     """How long an endpoint is left alone at most, whatever its Retry-After says."""
     hedge_after: str = ""

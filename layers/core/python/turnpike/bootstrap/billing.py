@@ -1,11 +1,13 @@
-"""Composes the billing function: credit, what buys it, and what generations cost."""
+"""Composes the billing function: credit, what buys it, what generations cost, and what they sum up to."""
 
-from turnpike.api import billing, corrections, payments
+from turnpike.api import analytics, billing, corrections, payments
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.payments import Payments
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.services.correct_credit import AdjustCredit, RefundGeneration
 from turnpike.services.grant_credit import GrantCredit
+from turnpike.services.query_analytics import QueryAnalytics
+from turnpike.services.read_activity import ReadActivity
 from turnpike.services.read_credits import ReadCredits
 from turnpike.services.read_generation import ReadGeneration
 from turnpike.storage.notes import DynamoEntryNotes
@@ -31,6 +33,9 @@ def build_app(parts: Resources) -> Edge:
                 parts.guard,
                 RefundGeneration(parts.generations, parts.ledger),
                 AdjustCredit(parts.ledger, notes),
+            ),
+            *analytics.routes(
+                parts.guard, ReadActivity(parts.activities), QueryAnalytics(parts.activities, parts.api_keys)
             ),
         ]
     )

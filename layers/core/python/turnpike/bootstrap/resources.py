@@ -12,6 +12,7 @@ from botocore.config import Config
 from turnpike.api.auth import Guard
 from turnpike.domain.catalog import Catalog
 from turnpike.domain.catalog_tables import CatalogFileError
+from turnpike.domain.retention import Retention
 from turnpike.providers.registry import WIRES
 from turnpike.services.authenticate import Authenticate
 from turnpike.services.live_catalog import LiveCatalog
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
+    from turnpike.storage.activity import DynamoActivities
     from turnpike.storage.catalog_store import DynamoCatalogStore
     from turnpike.storage.free_quota import DynamoFreeQuota
     from turnpike.storage.health import DynamoHealthCounts
@@ -72,11 +74,19 @@ class Resources:
 
     @cached_property
     def ledger(self) -> DynamoLedger:
-        return DynamoLedger(self.dynamodb, self.settings.ledger_table)
+        settings = self.settings
+        retention = Retention(settings.generation_retention_days, settings.activity_retention_days)
+        return DynamoLedger(self.dynamodb, settings.ledger_table, retention)
 
     @cached_property
     def generations(self) -> DynamoGenerations:
         return DynamoGenerations(self.dynamodb, self.settings.ledger_table)
+
+    @cached_property
+    def activities(self) -> "DynamoActivities":
+        from turnpike.storage.activity import DynamoActivities
+
+        return DynamoActivities(self.dynamodb, self.settings.ledger_table)
 
     @cached_property
     def free_quota(self) -> "DynamoFreeQuota":

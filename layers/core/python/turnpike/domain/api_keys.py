@@ -14,6 +14,9 @@ operator keys can also grant credit to any account. Only the last two are refuse
 
 LimitReset = Literal["daily", "weekly", "monthly"]
 
+_HASH_LENGTH = 64
+_HEX = frozenset("0123456789abcdef")
+
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
@@ -83,6 +86,11 @@ def new_secret() -> str:
 def hash_secret(secret: str) -> KeyHash:
     """SHA-256 suffices for secrets of 256 random bits: there is no dictionary to try."""
     return KeyHash(hashlib.sha256(secret.encode()).hexdigest())
+
+
+def is_key_hash(text: str) -> bool:
+    """Whether it could be the hash of a key, of whoever's."""
+    return len(text) == _HASH_LENGTH and set(text) <= _HEX
 
 
 def label_of(secret: str) -> str:

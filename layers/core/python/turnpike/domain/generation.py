@@ -33,6 +33,8 @@ class Attempt:
     """Epoch seconds; None in what was recorded before this was told."""
     absorbed_cost: NanoUsd = ZERO
     """What it cost us though another attempt answered; part of no generation's `upstream_cost`."""
+    provider_name: str = ""
+    """Of an attempt that did not answer; the generation has the name of the provider that did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,12 @@ class Generation:
     """The lease that it is captured from; None when it has a hold of its own."""
     is_byok: bool = False
     """Whether the customer's own provider account was charged `upstream_cost`; `cost` is our fee for it."""
+    prompt_media: int = 0
+    """How many images, files and videos the prompt has."""
+    prompt_audio: int = 0
+    """How many recordings of sound."""
+    completion_media: int = 0
+    """How many images the answer has."""
 
     @property
     def byok_cost(self) -> NanoUsd:

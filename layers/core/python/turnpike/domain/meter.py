@@ -3,16 +3,18 @@
 from collections.abc import Iterable
 
 from turnpike.domain.chat import Choice, Completion, Delta, FinishReason, Usage
+from turnpike.domain.media_counts import count_images
 
 _CHARACTERS_PER_TOKEN = 3
 """Of output; errs on the high side, as a hold's extension and an estimated bill must."""
 
 
 class Meter:
-    """Counts deltas. `output_characters` covers text, reasoning and tool arguments."""
+    """Counts deltas. `output_characters` covers text, reasoning and tool arguments, `media` the images."""
 
     __slots__ = (
         "finish_reason",
+        "media",
         "native_finish_reason",
         "output_characters",
         "service_tier",
@@ -24,6 +26,7 @@ class Meter:
     def __init__(self) -> None:
         self.started = False
         self.output_characters = 0
+        self.media = 0
         self.finish_reason: FinishReason | None = None
         self.native_finish_reason: str | None = None
         self.usage: Usage | None = None
@@ -44,6 +47,8 @@ class Meter:
             if delta.tool_calls:
                 for call in delta.tool_calls:
                     self.output_characters += len(call.get("function", {}).get("arguments") or "")
+            if delta.extra:
+                self.media += count_images(delta.extra)
             if delta.usage:
                 self.usage = delta.usage
             if delta.finish_reason:
@@ -63,6 +68,7 @@ class Meter:
             self.finish_reason = choice.finish_reason
             self.native_finish_reason = choice.native_finish_reason
             self.output_characters += _characters_of(choice)
+            self.media += count_images(choice.message)
 
     def usage_or_estimate(self, prompt_tokens: int) -> Usage:
         """What the provider reported, or else an estimate from the text and `prompt_tokens`."""

@@ -32,6 +32,11 @@ def present_usd(amount: NanoUsd) -> float:
     return amount / NANO_PER_USD
 
 
+def decimal_usd(amount: NanoUsd) -> str:
+    """Nano-USD as USD in full, `0.000000150`, where there is no telling what a reader makes of a float."""
+    return f"{Decimal(amount).scaleb(-9):.9f}"
+
+
 def round_up(amount_usd: Decimal) -> NanoUsd:
     """Round a cost in USD up to whole nano-USD; done once, when a generation is priced."""
     # The default context would round to 28 digits before, and perhaps down.

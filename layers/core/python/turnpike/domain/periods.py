@@ -1,8 +1,14 @@
 """UTC days, weeks (from Monday) and months, as the names that counters are kept under."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 from turnpike.domain.api_keys import LimitReset
+
+Period = Literal["day", "week", "month"]
+
+_PERIODS: Mapping[LimitReset, Period] = {"daily": "day", "weekly": "week", "monthly": "month"}
 
 
 def day_of(now_s: float) -> str:
@@ -12,12 +18,22 @@ def day_of(now_s: float) -> str:
 
 def first_day_of(reset: LimitReset, now_s: float) -> str:
     """The first day of the current day, week or month."""
-    today = datetime.fromtimestamp(now_s, UTC).date()
-    if reset == "weekly":
-        today -= timedelta(days=today.weekday())
-    elif reset == "monthly":
-        today = today.replace(day=1)
-    return today.isoformat()
+    return first_of(_PERIODS[reset], day_of(now_s))
+
+
+def first_of(period: Period, day: str) -> str:
+    """The first day of the day, week or month that a day belongs to."""
+    found = date.fromisoformat(day)
+    if period == "week":
+        found -= timedelta(days=found.weekday())
+    elif period == "month":
+        found = found.replace(day=1)
+    return found.isoformat()
+
+
+def days_before(day: str, number: int) -> str:
+    """So many days before it; after it for a number below zero."""
+    return (date.fromisoformat(day) - timedelta(days=number)).isoformat()
 
 
 def month_of(day: str) -> str:

@@ -184,6 +184,7 @@ class Attempts:
             outcome=outcome,
             absorbed_cost=self._absorbed(tried) if outcome == "cancelled" else ZERO,
             ended_at_s=int(self._watch.now()),
+            provider_name="" if outcome == "ok" else self._catalog.get_provider(endpoint.provider).name,
         )
 
     def _speed(self, tried: Try, now: float) -> float | None:

@@ -12,6 +12,7 @@ from turnpike.domain.errors import InsufficientCredit, TurnpikeError, UpstreamEr
 from turnpike.domain.estimate import count_images
 from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import GenerationId
+from turnpike.domain.media_counts import count_prompt_media
 from turnpike.domain.meter import Meter
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.pricing import Cost, price
@@ -255,6 +256,7 @@ class ChatCall:
 
     def _generation(self) -> Generation:
         origin, meter, admission, cost = self._origin, self._meter, self._admission, self.upstream_cost
+        prompt_media, prompt_audio = count_prompt_media(self._request.messages)
         first = self._attempts.current.first_content_at
         return Generation(
             id=admission.generation_id,
@@ -283,4 +285,7 @@ class ChatCall:
             app_title=origin.app_title,
             user_agent=origin.user_agent,
             lease_id=admission.reserve.lease_id,
+            prompt_media=prompt_media,
+            prompt_audio=prompt_audio,
+            completion_media=meter.media,
         )

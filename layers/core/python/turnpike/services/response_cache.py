@@ -131,7 +131,7 @@ class CachedCall:
     async def _store_record(self) -> None:
         # Without the queue: there is nothing to settle.
         try:
-            await run_sync(self._case.ledger.record, self._generation)
+            await run_sync(self._case.ledger.record, self._generation, int(self._case.now()))
         except TemporarilyBusy:
             self._case.on_unrecorded(self._generation)
 

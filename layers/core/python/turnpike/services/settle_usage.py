@@ -18,8 +18,8 @@ _VERSION = 1
 an event lacks have their defaults, so messages that were sent before a deployment are settled after it, and
 those that this code does not know are left out, so that the functions need not change at one instant."""
 
-MOST_TOGETHER = 20
-"""A transaction takes 100 actions, and each generation needs up to four."""
+MOST_TOGETHER = 18
+"""A transaction takes 100 actions: each generation needs up to five, two of them for activity, and all a few more."""
 
 UNCHARGED = Resolution("voided", ZERO, ZERO, ())
 
@@ -55,14 +55,14 @@ class SettleUsage:
         """None when it was settled before, or too late. Raises HoldNotFound, TemporarilyBusy."""
         if generation.lease_id is not None and not answered:
             # Nothing of the lease was spent; what was set aside of it is free again for whoever leased it.
-            return UNCHARGED if self.ledger.record(replace(generation, cost=ZERO)) else None
+            return UNCHARGED if self.ledger.record(replace(generation, cost=ZERO), now_s) else None
         settle = self._capture if answered else self._void
         try:
             return settle(generation, now_s)
         except HoldResolved as error:
             if error.state == "expired":
                 # Too late: the credit went back. The record still says what happened, at no charge.
-                self.ledger.record(replace(generation, cost=ZERO))
+                self.ledger.record(replace(generation, cost=ZERO), now_s)
             return None
 
     def together(self, events: Iterable[tuple[Generation, bool]], now_s: int) -> Mapping[GenerationId, Resolution]:

@@ -1,6 +1,7 @@
 """Generations in the ledger's table, each under its account: written once, when their hold is resolved."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,7 +9,7 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import AccountId, GenerationId
 from turnpike.storage import keys
-from turnpike.storage.items import Item
+from turnpike.storage.items import Item, is_past
 from turnpike.storage.transactions import translated
 
 if TYPE_CHECKING:
@@ -19,15 +20,16 @@ _AnyRecord = TypeVar("_AnyRecord", Generation, Usage, Attempt)
 
 
 class DynamoGenerations:
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client, self._table = client, table
+    def __init__(self, client: "DynamoDBClient", table: str, *, now: Callable[[], float] = time.time) -> None:
+        self._client, self._table, self._now = client, table, now
 
     def find(self, account_id: AccountId, generation_id: GenerationId) -> Generation | None:
         with translated():
             found = self._client.get_item(
                 TableName=self._table, Key=keys.generation(account_id, generation_id), ConsistentRead=True
             )
-        return parse_generation(found["Item"]) if "Item" in found else None
+        item = found.get("Item")
+        return None if item is None or is_past(item, self._now()) else parse_generation(item)
 
 
 def generation_item(generation: Generation) -> Item:

@@ -12,6 +12,8 @@ from turnpike.storage import keys
 
 Item = dict[str, Any]
 
+TTL = "ttl"
+
 
 def number(value: int) -> dict[str, str]:
     return {"N": str(value)}
@@ -20,6 +22,16 @@ def number(value: int) -> dict[str, str]:
 def amount_of(item: Mapping[str, Any], name: str) -> NanoUsd:
     """Zero where nothing was ever counted."""
     return NanoUsd(int(item[name]["N"]) if name in item else 0)
+
+
+def expiring(item: Item, ends_s: int | None) -> Item:
+    """The item, to be deleted after that time; None keeps it for good."""
+    return item if ends_s is None else {**item, TTL: number(ends_s)}
+
+
+def is_past(item: Mapping[str, Any], now_s: float) -> bool:
+    """Whether its time is over: DynamoDB deletes what is past it within days, and not at once."""
+    return TTL in item and int(item[TTL]["N"]) <= now_s
 
 
 def parse_balance(item: Mapping[str, Any]) -> Balance:

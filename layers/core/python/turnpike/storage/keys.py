@@ -4,6 +4,8 @@ ledger   ACCOUNT#<account>   BALANCE
                              HOLD#<generation>
                              ENTRY#<entry>
                              GENERATION#<generation>
+                             ACTIVITY#<2026-11-23>#<digest>        requests of that day, by all but their user
+                             USER_ACTIVITY#<2026-11-23>#<digest>   of them, those that name a user, by user too
                              SPEND#<key hash>#<2026-11>          captured by the key, by day of that month
                              LIMIT#<key hash>#<window>           captured and held, against the key's limit
                              NOTE#<entry>                        why the operator made it
@@ -31,6 +33,8 @@ AUTO_TOP_UPS = "AUTO_TOP_UP"
 _HEALTH_SHARDS = 4
 """All that is counted within a minute is written then: some 4,000 writes a second, at 1,000 for each of these."""
 
+_ACTIVITY = {False: "ACTIVITY", True: "USER_ACTIVITY"}
+
 
 def balance(account_id: AccountId) -> Key:
     return _account(account_id, "BALANCE")
@@ -46,6 +50,11 @@ def entry(account_id: AccountId, entry_id: str) -> Key:
 
 def generation(account_id: AccountId, generation_id: GenerationId) -> Key:
     return _account(account_id, f"GENERATION#{generation_id}")
+
+
+def activity(account_id: AccountId, day: str, digest: str, *, by_user: bool) -> Key:
+    """Of any digest with an empty one: what those of the day begin with."""
+    return _account(account_id, f"{_ACTIVITY[by_user]}#{day}#{digest}")
 
 
 def spend(account_id: AccountId, key_hash: KeyHash, month: str) -> Key:

@@ -13,6 +13,7 @@ from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash, LeaseI
 from turnpike.domain.ledger import Correction, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import window_of
+from turnpike.domain.retention import KEPT_FOR_GOOD, Retention
 from turnpike.storage.items import amount_of, parse_balance, parse_entry, parse_first_hold, parse_hold
 from turnpike.storage.ledger_actions import Actions, LedgerActions
 from turnpike.storage.ledger_batches import LedgerBatch
@@ -27,10 +28,10 @@ _LOOKS = 5
 
 
 class DynamoLedger(LedgerReads):
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, retention: Retention = KEPT_FOR_GOOD) -> None:
         super().__init__(client, table)
         self._transactions = Transactions(client)
-        self._actions = LedgerActions(table)
+        self._actions = LedgerActions(table, retention)
 
     def hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> None:
         change = ledger.balance_of([ledger.hold_entry(hold)])
@@ -137,9 +138,9 @@ class DynamoLedger(LedgerReads):
             now = refused.found.get("hold")
             ledger.check_closed(lease, parse_hold(now) if now else None)
 
-    def record(self, record: Generation) -> bool:
+    def record(self, record: Generation, now_s: int) -> bool:
         try:
-            self._transactions.write(self._actions.put_generation(record))
+            self._transactions.write(self._stored(record, now_s))
         except Refused:
             return False
         return True
@@ -232,8 +233,12 @@ class DynamoLedger(LedgerReads):
             | self._actions.count_spent(account_id, key_hash, resolution.charged, byok_cost, now_s)
         )
         if record is not None:
-            actions |= self._actions.put_generation(replace(record, cost=resolution.charged))
+            actions |= self._stored(replace(record, cost=resolution.charged), now_s)
         return actions
+
+    def _stored(self, record: Generation, now_s: int) -> Actions:
+        counted = self._actions.count_activity(record.account_id, [record], now_s)
+        return self._actions.put_generation(record) | counted
 
 
 def _no_room(hold: Hold, refused: Refused) -> Exception:

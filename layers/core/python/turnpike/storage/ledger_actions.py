@@ -1,16 +1,19 @@
 """The ledger's writes, as actions of a transaction; each says above its expression when it may happen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from turnpike.domain.activity import count_cells
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, KeyHash, LeaseId
 from turnpike.domain.ledger import Balance, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import day_of, month_of
+from turnpike.domain.retention import KEPT_FOR_GOOD, Retention
 from turnpike.storage import keys
+from turnpike.storage.activity import count_activity
 from turnpike.storage.generations import generation_item
-from turnpike.storage.items import Item, entry_item, hold_item, number, spent_attribute
+from turnpike.storage.items import Item, entry_item, expiring, hold_item, number, spent_attribute
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef, UpdateTypeDef
@@ -23,8 +26,8 @@ _NOT_CLOSED = "attribute_not_exists(closed_at)"
 class LedgerActions:
     """Actions by name. What changes nothing is no action: a free generation leaves the balance alone."""
 
-    def __init__(self, table: str) -> None:
-        self._table = table
+    def __init__(self, table: str, retention: Retention = KEPT_FOR_GOOD) -> None:
+        self._table, self._retention = table, retention
 
     def change_balance(
         self, account_id: AccountId, change: Balance, *, floor: NanoUsd = ZERO, may_overdraw: bool = False
@@ -138,7 +141,18 @@ class LedgerActions:
 
     def put_generation(self, generation: Generation) -> Actions:
         # Only if the generation was never recorded: its first record stays.
-        return {"generation": {"Put": self._put_once(generation_item(generation))}}
+        item = expiring(generation_item(generation), self._retention.generation_ends_s(generation.created_at_s))
+        return {"generation": {"Put": self._put_once(item)}}
+
+    def count_activity(self, account_id: AccountId, generations: Iterable[Generation], now_s: int) -> Actions:
+        # Whatever is counted so far. It is written with the generations' own records alone, and the conditions of
+        # those, of their holds or of their entries let each generation do so once.
+        day = day_of(now_s)
+        ends_s = self._retention.activity_ends_s(day)
+        return {
+            f"activity {place}": {"Update": count_activity(self._table, account_id, cell, counts, ends_s=ends_s)}
+            for place, (cell, counts) in enumerate(count_cells(generations, day).items())
+        }
 
     def count_spent(
         self, account_id: AccountId, key_hash: KeyHash, credit: NanoUsd, byok: NanoUsd, now_s: int

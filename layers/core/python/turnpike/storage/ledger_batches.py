@@ -27,6 +27,7 @@ class LedgerBatch:
         self._counted: Counter[str] = Counter()
         self._limited: dict[str, Hold] = {}
         self._byok_cost = 0
+        self._charged: list[Generation] = []
 
     def add(self, record: Generation, find_hold: Callable[[], Hold | None]) -> None:
         """`find_hold` is asked only for a hold of the generation's own: a lease's condition needs no look at it."""
@@ -53,7 +54,9 @@ class LedgerBatch:
                 self._counted[hold.key_limit.window] += resolution.counted_delta
         self._byok_cost += record.byok_cost
         self._actions |= self._write.put_entries(*resolution.entries)
-        self._actions |= _named(record, self._write.put_generation(replace(record, cost=resolution.charged)))
+        charged = replace(record, cost=resolution.charged)
+        self._actions |= _named(record, self._write.put_generation(charged))
+        self._charged.append(charged)
         self.captured[record.id] = resolution
 
     def actions(self, first: Generation) -> Actions:
@@ -63,6 +66,7 @@ class LedgerBatch:
         entries = [entry for resolution in self.captured.values() for entry in resolution.entries]
         shared = self._write.change_balance(account_id, ledger.balance_of(entries))
         shared |= self._write.count_spent(account_id, key_hash, charged, NanoUsd(self._byok_cost), self._now_s)
+        shared |= self._write.count_activity(account_id, self._charged, self._now_s)
         for lease_id, spent in self._spent.items():
             of_lease = self._write.spend_of_lease(account_id, lease_id, NanoUsd(spent), seen=None)
             shared |= {lease_id: of_lease["hold"]}
