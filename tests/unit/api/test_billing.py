@@ -1,7 +1,9 @@
 """GET /credits, GET /generation and the operator's grants, through the app."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from openrouter import components, operations
@@ -63,16 +65,24 @@ class Office:
         key_hash = hash_secret(INFERENCE)
         self.ledger.hold(Hold(GENERATION, MINE, key_hash, parse_usd("0.5"), NOW, NOW + 60))
 
-    def settle(self) -> None:
-        self.ledger.capture(MINE, GENERATION, NanoUsd(1_500_000), NOW, generation())
+    def settle(self, **changes: Any) -> None:
+        self.ledger.capture(MINE, GENERATION, NanoUsd(1_500_000), NOW, generation(**changes))
+
+    async def read(self, **changes: Any) -> Any:
+        """What is told of a generation."""
+        self.hold()
+        self.settle(**changes)
+        response = await self.client.bearing(INFERENCE).get(f"/generation?id={GENERATION}")
+        components.GenerationResponse.model_validate(response.json())
+        return response.json()["data"]
 
 
 def stored_key(secret: str, account_id: AccountId, role: KeyRole) -> ApiKey:
     return ApiKey(hash_secret(secret), account_id, role.title(), label_of(secret), role)
 
 
-def generation() -> Generation:
-    return Generation(
+def generation(**changes: Any) -> Generation:
+    told = Generation(
         id=GENERATION,
         account_id=MINE,
         key_hash=hash_secret(INFERENCE),
@@ -90,13 +100,14 @@ def generation() -> Generation:
         generation_time_ms=900,
         upstream_id="chatcmpl-1",
         attempts=(
-            Attempt("two", "acme/chat", "chat", 503, 40, "provider_unavailable"),
-            Attempt("one", "acme/chat", "chat", 200, 860),
+            Attempt("two", "acme/chat", "chat", 503, 40, "provider_unavailable", "two", provider_name="Two"),
+            Attempt("one", "acme/chat", "chat", 200, 860, tag="one"),
         ),
         user="someone",
-        http_referer="https://app.test",
+        http_referer="https://user@App.test/page?q=1",
         user_agent="test/1",
     )
+    return replace(told, **changes)
 
 
 @pytest.fixture
@@ -130,10 +141,74 @@ async def test_a_settled_generation_is_told_in_full(office: Office) -> None:
     assert (parsed.native_tokens_cached, parsed.native_tokens_reasoning) == (20, 10)
     assert (parsed.provider_name, parsed.finish_reason, parsed.latency) == ("One", "stop", 150)
     data = response.json()["data"]
-    assert [attempt["status"] for attempt in data["provider_responses"]] == [503, 200]
-    assert data["provider_responses"][1]["id"] == "chatcmpl-1"
     assert data["created_at"] == "2026-11-24T06:00:00Z"
+    assert (data["http_referer"], data["origin"]) == ("https://user@App.test/page?q=1", "https://app.test")
+    assert (data["router"], data["cancelled"], data["is_byok"]) == (None, False, False)
+    assert set(data) == set(components.GenerationResponseData.model_fields)
     assert office.slept == []
+
+
+async def test_every_attempt_is_told_by_its_providers_name_and_endpoint(office: Office) -> None:
+    failed, answered = (await office.read(is_byok=True))["provider_responses"]
+
+    assert (failed["status"], failed["provider_name"], failed["latency"], failed["is_byok"]) == (503, "Two", 40, False)
+    assert "id" not in failed
+    assert (answered["status"], answered["provider_name"], answered["is_byok"]) == (200, "One", True)
+    assert (answered["id"], answered["model_permaslug"]) == ("chatcmpl-1", "acme/chat")
+    assert UUID(failed["endpoint_id"]) != UUID(answered["endpoint_id"])
+
+
+async def test_a_customers_own_key_is_charged_upstream_and_our_fee_here(office: Office) -> None:
+    data = await office.read(is_byok=True, upstream_cost=NanoUsd(9_000_000))
+
+    assert (data["is_byok"], data["upstream_inference_cost"], data["total_cost"]) == (True, 0.009, 0.0015)
+
+
+async def test_what_no_provider_counted_is_no_native_count(office: Office) -> None:
+    data = await office.read(usage=Usage(120, 30, estimated=True))
+
+    assert (data["tokens_prompt"], data["tokens_completion"]) == (120, 30)
+    assert {data[name] for name in data if name.startswith("native_tokens_")} == {None}
+
+
+async def test_a_generation_tells_what_there_was_besides_text(office: Office) -> None:
+    usage = Usage(120, 30, completion_image_tokens=25, web_search_requests=1)
+
+    data = await office.read(usage=usage, prompt_media=2, prompt_audio=1, completion_media=3)
+
+    counted = ("num_media_prompt", "num_input_audio_prompt", "num_media_completion", "native_tokens_completion_images")
+    assert [data[name] for name in counted] == [2, 1, 3, 25]
+    assert data["web_search_engine"] == "native"
+
+
+@pytest.mark.parametrize(
+    ("requested", "router"),
+    [
+        ("openrouter/auto", "openrouter/auto"),
+        ("openrouter/free:nitro", "openrouter/free"),
+        ("openrouter/horizon", None),
+        ("acme/chat", None),
+    ],
+)
+async def test_a_router_is_told_where_it_chose_the_model(office: Office, requested: str, router: str | None) -> None:
+    data = await office.read(requested_model=requested)
+
+    assert (data["model"], data["router"]) == ("acme/chat", router)
+
+
+async def test_what_was_ended_by_us_was_cancelled(office: Office) -> None:
+    data = await office.read(attempts=(Attempt("one", "acme/chat", "chat", None, 40, outcome="cancelled"),))
+
+    assert data["cancelled"] is True
+
+
+async def test_a_generation_that_nobody_answered_has_no_provider(office: Office) -> None:
+    failed = Attempt("two", "acme/chat", "chat", None, 40, "timeout", "two", outcome="failed", provider_name="Two")
+
+    data = await office.read(provider=None, attempts=(failed,), upstream_id=None, usage=Usage())
+
+    assert data["provider_name"] is None
+    assert [attempt["provider_name"] for attempt in data["provider_responses"]] == ["Two"]
 
 
 async def test_an_open_generation_is_awaited(office: Office) -> None:

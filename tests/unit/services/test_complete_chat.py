@@ -69,7 +69,20 @@ async def test_a_failure_before_the_first_content_moves_on_unseen() -> None:
     generation, answered = parse_usage_event(orjson.loads(orjson.dumps(world.queue.events[0])))
     assert answered
     assert [(a.provider, a.status) for a in generation.attempts] == [("one", 503), ("two", 200)]
+    # The record has the name of the provider that answered already.
+    assert [a.provider_name for a in generation.attempts] == ["One", ""]
+    assert generation.provider == "Two"
     assert spent(world) == COST_OF_TEXT
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_there_is_besides_text_is_recorded(stream: bool) -> None:
+    world = World({"one": [[*text("Hello"), Delta(extra={"images": [{}, {}]})]]})
+    parts = [{"type": kind} for kind in ("image_url", "file", "input_audio")]
+    asked = request(messages=[{"role": "user", "content": parts}], stream=stream)
+    await (world.stream if stream else world.complete)(asked)
+    generation, _ = parse_usage_event(orjson.loads(orjson.dumps(world.queue.events[0])))
+    assert (generation.prompt_media, generation.prompt_audio, generation.completion_media) == (2, 1, 2)
 
 
 async def test_an_empty_stream_moves_on() -> None:

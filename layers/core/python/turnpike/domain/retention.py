@@ -16,9 +16,9 @@ class Retention:
     activity_days: int = 0
 
     def __post_init__(self) -> None:
-        for name, days in (("generations", self.generation_days), ("activity", self.activity_days)):
+        for name, days in (("generation", self.generation_days), ("activity", self.activity_days)):
             if days and days < LEAST_DAYS:
-                raise ValueError(f"{name}: kept for {days} days; it must be {LEAST_DAYS} at least, or 0 for ever")
+                raise ValueError(f"{name}_retention_days is {days}; it must be {LEAST_DAYS} at least, or 0 for ever")
 
     def generation_ends_s(self, created_at_s: int) -> int | None:
         """When a generation is gone, in epoch seconds; None for never."""
