@@ -78,6 +78,8 @@ async def test_a_failure_before_the_first_content_moves_on_unseen() -> None:
 @pytest.mark.parametrize("stream", [True, False])
 async def test_what_there_is_besides_text_is_recorded(stream: bool) -> None:
     world = World({"one": [[*text("Hello"), Delta(extra={"images": [{}, {}]})]]})
+    seeing = [replace(model, input_modalities=("text", "image", "file", "audio")) for model in world.catalog.models]
+    world.catalog = FixedCatalog(seeing, world.catalog.providers)
     parts = [{"type": kind} for kind in ("image_url", "file", "input_audio")]
     asked = request(messages=[{"role": "user", "content": parts}], stream=stream)
     await (world.stream if stream else world.complete)(asked)
