@@ -15,11 +15,11 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.errors import HoldResolved, TemporarilyBusy
 from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import AccountId, GenerationId, new_account_id, new_generation_id, new_lease_id
-from turnpike.domain.ledger import Hold
+from turnpike.domain.ledger import Hold, KeyLimit
 from turnpike.domain.money import ZERO
 from turnpike.domain.retention import Retention
 from turnpike.ports import Activities, Generations, Ledger
-from turnpike.services.settle_usage import SettleUsage
+from turnpike.services.settle_usage import MOST_TOGETHER, SettleUsage
 
 from tests.contracts.ledger import DAY, KEY, NOW, OTHER_KEY, generation, nano
 
@@ -243,6 +243,26 @@ class ActivityContract:
             counts = sum(self.read(activities, account, by_user=by_user).values(), Counts())
             assert (counts.requests, counts.usage) == (8, 36)
         assert ledger.get_balance(account).usage_total == 36
+
+    def test_generations_that_are_captured_together_count_one_by_one(
+        self, ledger: Ledger, activities: Activities, account: AccountId
+    ) -> None:
+        """As many as there may be, each with a hold, a user and an app of its own; and then some that share them."""
+        limit = KeyLimit(nano(10_000))
+        told = [record(account, cost=nano(n + 1), user=str(n), app_title=str(n)) for n in range(MOST_TOGETHER)]
+        alike = [record(account, cost=nano(100), user="ann") for _ in range(3)]
+        for each in (*told, *alike):
+            ledger.hold(Hold(each.id, account, KEY, nano(100), NOW, NOW + 60, limit))
+
+        assert len(ledger.capture_together(told, NOW)) == MOST_TOGETHER
+        assert len(ledger.capture_together(alike, NOW)) == len(alike)
+        assert ledger.capture_together([told[0], alike[0]], NOW) == {}
+
+        for by_user in (False, True):
+            found = self.read(activities, account, by_user=by_user)
+            assert len(found) == MOST_TOGETHER + 1
+            assert sorted(counts.usage for counts in found.values()) == [*range(1, MOST_TOGETHER + 1), 300]
+            assert sum(counts.requests for counts in found.values()) == MOST_TOGETHER + len(alike)
 
     # How much of it
 

@@ -238,7 +238,7 @@ class LeaseContract:
 
     def test_what_is_recorded_without_a_charge_is_recorded_once(self, ledger: Ledger, account: AccountId) -> None:
         record = part_of(self.lease(ledger, account)).record
-        assert [ledger.record(record), ledger.record(record)] == [True, False]
+        assert [ledger.record(record, NOW), ledger.record(record, NOW)] == [True, False]
         self.check(ledger, account, available=700, held=300)
 
     def test_what_is_captured_together_is_as_if_one_by_one(

@@ -158,6 +158,21 @@ async def test_every_attempt_is_told_by_its_providers_name_and_endpoint(office: 
     assert UUID(failed["endpoint_id"]) != UUID(answered["endpoint_id"])
 
 
+@pytest.mark.parametrize(
+    ("usage", "discount", "told"),
+    [
+        (Usage(120, 30, cached_tokens=20), 70_000, 0.00007),
+        (Usage(120, 30, cache_write_tokens=20), -5_000, -0.000005),
+        (Usage(120, 30, cached_tokens=20), 0, 0.0),
+        (Usage(120, 30), 0, None),
+    ],
+)
+async def test_what_caching_saved_is_told_where_there_was_any(
+    office: Office, usage: Usage, discount: int, told: float | None
+) -> None:
+    assert (await office.read(usage=usage, cache_discount=NanoUsd(discount)))["cache_discount"] == told
+
+
 async def test_a_customers_own_key_is_charged_upstream_and_our_fee_here(office: Office) -> None:
     data = await office.read(is_byok=True, upstream_cost=NanoUsd(9_000_000))
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from turnpike.domain.chat import Choice, Completion, Delta
-from turnpike.domain.media_counts import count_images, count_prompt_media
+from turnpike.domain.media_counts import count_answer_images, count_prompt_media
 from turnpike.domain.meter import Meter
 
 TEXT, SOUND = {"type": "text", "text": "x"}, {"type": "input_audio", "input_audio": {}}
@@ -29,7 +29,7 @@ def test_a_prompts_media_are_counted(contents: list[Any], expected: tuple[int, i
     ("images", "expected"), [([{}, {}], 2), ([], 0), (None, 0), (7, 0), ({"a": 1}, 0), ("images", 0)]
 )
 def test_only_a_list_has_images(images: Any, expected: int) -> None:
-    assert count_images({"images": images}) == expected
+    assert count_answer_images({"images": images}) == expected
 
 
 def test_a_meter_counts_the_images_of_an_answer() -> None:

@@ -75,6 +75,17 @@ async def test_a_failure_before_the_first_content_moves_on_unseen() -> None:
     assert spent(world) == COST_OF_TEXT
 
 
+@pytest.mark.parametrize(("fails", "discount"), [(False, 5 * 900), (True, 0)])
+async def test_what_the_providers_cache_saved_is_recorded_where_it_is_charged(fails: bool, discount: int) -> None:
+    pricing = replace(endpoint().pricing, input_cache_read=Decimal("0.0000001"))
+    answer = text("Hello", usage=Usage(10, 5, cached_tokens=5), finish=not fails)
+    world = World({"one": [[*answer, *([failure(502)] if fails else [])]]}, endpoint("one", pricing=pricing))
+    await world.stream(request())
+    generation, _ = parse_usage_event(orjson.loads(orjson.dumps(world.queue.events[0])))
+    assert generation.cache_discount == discount
+    assert generation.cost == (0 if fails else COST_OF_TEXT - discount)
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_what_there_is_besides_text_is_recorded(stream: bool) -> None:
     world = World({"one": [[*text("Hello"), Delta(extra={"images": [{}, {}]})]]})

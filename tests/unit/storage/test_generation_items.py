@@ -11,6 +11,7 @@ from turnpike.domain.generation import Attempt, Generation, Outcome
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
 from turnpike.domain.money import NanoUsd
 from turnpike.storage.generations import generation_item, parse_generation
+from turnpike.storage.items import expiring
 
 MODEL = "anthropic/claude-sonnet-4.5"
 TYPICAL = Generation(
@@ -27,6 +28,7 @@ TYPICAL = Generation(
     upstream_cost=NanoUsd(12_345_678),
     upstream_prompt_cost=NanoUsd(3_702_000),
     upstream_completion_cost=NanoUsd(8_643_678),
+    cache_discount=NanoUsd(2_700_000),
     finish_reason="stop",
     native_finish_reason="end_turn",
     latency_ms=812,
@@ -132,4 +134,4 @@ def test_an_item_with_a_field_from_later_is_read_without_it() -> None:
 
 
 def test_a_typical_generation_costs_one_write_unit() -> None:
-    assert size_of(generation_item(TYPICAL)) <= 1024
+    assert size_of(expiring(generation_item(TYPICAL), 1_810_980_000)) <= 1024

@@ -41,6 +41,9 @@ def present_generation(generation: Generation) -> dict[str, Any]:
         "total_cost": present_usd(generation.cost),
         "usage": present_usd(generation.cost),
         "upstream_inference_cost": present_usd(generation.upstream_cost),
+        "cache_discount": present_usd(generation.cache_discount)
+        if usage.cached_tokens or usage.cache_write_tokens
+        else None,
         "is_byok": generation.is_byok,
         "tokens_prompt": usage.prompt_tokens,
         "tokens_completion": usage.completion_tokens,
@@ -64,7 +67,7 @@ def present_generation(generation: Generation) -> dict[str, Any]:
 
 
 _UNKNOWN: dict[str, None] = dict.fromkeys(
-    ("app_id", "cache_discount", "moderation_latency", "num_fetches", "num_search_results", "preset_id")
+    ("app_id", "moderation_latency", "num_fetches", "num_search_results", "preset_id")
 )
 """Required by the shape, null where there is nothing to tell."""
 

@@ -77,6 +77,8 @@ class Generation:
     """The lease that it is captured from; None when it has a hold of its own."""
     is_byok: bool = False
     """Whether the customer's own provider account was charged `upstream_cost`; `cost` is our fee for it."""
+    cache_discount: NanoUsd = ZERO
+    """What the provider's prompt cache saved; below zero where the prompt was only written to it, at a price."""
     prompt_media: int = 0
     """How many images, files and videos the prompt has."""
     prompt_audio: int = 0

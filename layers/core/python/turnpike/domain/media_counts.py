@@ -18,7 +18,7 @@ def count_prompt_media(messages: Sequence[Mapping[str, Any]]) -> tuple[int, int]
     return seen, heard
 
 
-def count_images(message: Mapping[str, Any]) -> int:
+def count_answer_images(message: Mapping[str, Any]) -> int:
     """Of an answer's message or a part of one; some of its members are as the provider sent them."""
     images = message.get("images")
     return len(images) if isinstance(images, list) else 0

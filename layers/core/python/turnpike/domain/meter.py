@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from turnpike.domain.chat import Choice, Completion, Delta, FinishReason, Usage
-from turnpike.domain.media_counts import count_images
+from turnpike.domain.media_counts import count_answer_images
 
 _CHARACTERS_PER_TOKEN = 3
 """Of output; errs on the high side, as a hold's extension and an estimated bill must."""
@@ -48,7 +48,7 @@ class Meter:
                 for call in delta.tool_calls:
                     self.output_characters += len(call.get("function", {}).get("arguments") or "")
             if delta.extra:
-                self.media += count_images(delta.extra)
+                self.media += count_answer_images(delta.extra)
             if delta.usage:
                 self.usage = delta.usage
             if delta.finish_reason:
@@ -68,7 +68,7 @@ class Meter:
             self.finish_reason = choice.finish_reason
             self.native_finish_reason = choice.native_finish_reason
             self.output_characters += _characters_of(choice)
-            self.media += count_images(choice.message)
+            self.media += count_answer_images(choice.message)
 
     def usage_or_estimate(self, prompt_tokens: int) -> Usage:
         """What the provider reported, or else an estimate from the text and `prompt_tokens`."""

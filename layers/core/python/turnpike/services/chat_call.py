@@ -15,7 +15,7 @@ from turnpike.domain.ids import GenerationId
 from turnpike.domain.media_counts import count_prompt_media
 from turnpike.domain.meter import Meter
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.domain.pricing import Cost, price
+from turnpike.domain.pricing import Cost, cache_discount, price
 from turnpike.domain.routing import Route
 from turnpike.ports import Upstream
 from turnpike.services.admit import Admission
@@ -141,6 +141,14 @@ class ChatCall:
     def cost(self) -> NanoUsd:
         """What the client is charged: nothing for an answer that an error cut short, or that is empty."""
         return ZERO if self._insured() else self.upstream_cost.total
+
+    @property
+    def cache_discount(self) -> NanoUsd:
+        """What the provider's prompt cache took off the cost, or writing to it added, where the client is charged."""
+        usage = self.usage
+        if not self.answered or self._insured() or not (usage.cached_tokens or usage.cache_write_tokens):
+            return ZERO
+        return cache_discount(usage, self.endpoint.pricing_in(self.service_tier), self.created_at_s)
 
     def provider_of(self, slug: str) -> Provider:
         return self._catalog.get_provider(slug)
@@ -272,6 +280,7 @@ class ChatCall:
             upstream_cost=cost.total,
             upstream_prompt_cost=cost.prompt,
             upstream_completion_cost=cost.completion,
+            cache_discount=self.cache_discount,
             finish_reason=meter.finish_reason,
             native_finish_reason=meter.native_finish_reason,
             latency_ms=None if first is None else milliseconds(first - origin.arrived_at),
