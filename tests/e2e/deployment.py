@@ -64,8 +64,8 @@ class Deployment:
                 if process.poll() is None:
                     process.send_signal(signal.SIGTERM)
 
-    def ledger_items(self, account_id: str) -> list[dict[str, Any]]:
-        """Every item of an account, as it is stored."""
+    @contextmanager
+    def dynamodb(self) -> Iterator[Any]:
         client = boto3.client(
             "dynamodb",
             endpoint_url=self.aws.endpoint_url,
@@ -73,15 +73,29 @@ class Deployment:
             aws_access_key_id=self.aws.access_key_id,
             aws_secret_access_key=self.aws.secret_access_key,
         )
-        pages = client.get_paginator("query").paginate(
-            TableName=self.variables["TURNPIKE_LEDGER_TABLE"],
-            KeyConditionExpression="pk = :account",
-            ExpressionAttributeValues={":account": {"S": f"ACCOUNT#{account_id}"}},
-            ConsistentRead=True,
-        )
-        items = [item for page in pages for item in page["Items"]]
+        yield client
         client.close()
-        return items
+
+    def ledger_items(self, account_id: str) -> list[dict[str, Any]]:
+        """Every item of an account, as it is stored."""
+        with self.dynamodb() as client:
+            pages = client.get_paginator("query").paginate(
+                TableName=self.variables["TURNPIKE_LEDGER_TABLE"],
+                KeyConditionExpression="pk = :account",
+                ExpressionAttributeValues={":account": {"S": f"ACCOUNT#{account_id}"}},
+                ConsistentRead=True,
+            )
+            return [item for page in pages for item in page["Items"]]
+
+    def move_activity(self, account_id: str, day: str) -> None:
+        """Store an account's activity, whatever day it was counted on, as if that had been this one."""
+        table = self.variables["TURNPIKE_LEDGER_TABLE"]
+        with self.dynamodb() as client:
+            for item in self.ledger_items(account_id):
+                kind, *rest = item["sk"]["S"].split("#")
+                if kind in ("ACTIVITY", "USER_ACTIVITY"):
+                    client.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
+                    client.put_item(TableName=table, Item=item | {"sk": {"S": "#".join((kind, day, rest[-1]))}})
 
 
 @contextmanager

@@ -24,6 +24,12 @@ def test_openrouter_reads_what_it_asked(openrouter: OpenRouter) -> None:
     assert record.tokens_completion == answer.usage.completion_tokens
     assert nano(record.total_cost) == nano(answer.usage.cost or 0)
     assert record.http_referer == f"https://app.example/{MARK}"
+    assert record.origin == "https://app.example"
+    assert (record.native_tokens_prompt, record.native_tokens_completion) == (
+        record.tokens_prompt,
+        record.tokens_completion,
+    )
+    assert (record.is_byok, record.cancelled, record.router, record.cache_discount) == (False, False, None, None)
     assert record.generation_time is not None
     assert [attempt.status for attempt in record.provider_responses or []] == [200]
 
@@ -39,7 +45,25 @@ def test_fallback_shows_every_attempt(http: httpx2.Client) -> None:
     record = generation(http, http.post("/chat/completions", json=body).json()["id"])
 
     attempts = [(attempt["provider_name"], attempt["status"]) for attempt in record["provider_responses"]]
-    assert [status for _, status in attempts] == [500, 200]
+    assert attempts == [("Demo (broken)", 500), ("Demo", 200)]
+    assert record["provider_name"] == "Demo"
+    assert len({attempt["endpoint_id"] for attempt in record["provider_responses"]}) == 2
+
+
+def test_router_is_told_beside_the_model_that_it_chose(http: httpx2.Client) -> None:
+    answer = http.post("/chat/completions", json=chat("openrouter/auto")).json()
+    record = generation(http, answer["id"])
+
+    assert record["router"] == "openrouter/auto"
+    assert record["model"] == answer["model"] != "openrouter/auto"
+
+
+def test_an_answer_that_breaks_off_is_recorded_with_what_it_cost_upstream(http: httpx2.Client) -> None:
+    response = http.post("/chat/completions", json=chat("demo/midstream-error", stream=True))
+    record = generation(http, response.headers["x-generation-id"])
+
+    assert (record["finish_reason"], record["total_cost"]) == ("error", 0)
+    assert record["upstream_inference_cost"] > 0
 
 
 def test_prompts_are_not_kept(http: httpx2.Client) -> None:

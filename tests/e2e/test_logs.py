@@ -64,6 +64,11 @@ def requests(run: Run) -> Sequence[tuple[str, str, dict[str, Any]]]:
         {"json": complete, "headers": stranger},
         {"json": complete, "headers": manager},
     ]
+    query = {
+        "metrics": ["request_count"],
+        "dimensions": ["external_user", "app"],
+        "filters": [{"field": "external_user", "operator": "in", "value": [f"user-{MARK}"]}],
+    }
     return [
         *(("POST", "/chat/completions", each) for each in chats),
         ("GET", f"/{MARK}", {}),
@@ -74,6 +79,9 @@ def requests(run: Run) -> Sequence[tuple[str, str, dict[str, Any]]]:
         ("POST", "/keys", {"json": {"name": MARK, "limit": MARK}, "headers": manager}),
         ("POST", "/keys", {"json": {"name": MARK}, "headers": manager}),
         ("POST", "/credits/grants", {"json": {"amount": 1, "idempotency_key": MARK}, "headers": manager}),
+        ("GET", f"/activity?date={MARK}", {"headers": manager}),
+        ("POST", "/analytics/query", {"json": {"metrics": [MARK]}, "headers": manager}),
+        ("POST", "/analytics/query", {"json": query, "headers": manager}),
     ]
 
 

@@ -140,11 +140,16 @@ def test_billing(functions: Functions) -> None:
         proxy_event("POST", "/api/v1/credits/grants", key=operator, body=other),
         proxy_event("GET", "/api/v1/credits", key=operator),
         proxy_event("GET", "/api/v1/generation", key=operator, query={"id": ["gen-1-none"]}),
+        proxy_event("GET", "/api/v1/activity", key=operator),
+        proxy_event("GET", "/api/v1/analytics/meta", key=operator),
+        proxy_event("POST", "/api/v1/analytics/query", key=operator, body='{"metrics": ["total_usage"]}'),
     )
 
     # Seeded twice, credited once.
     assert answers[0] == (200, {"data": {"total_credits": 10.0, "total_usage": 0.0}})
-    assert [status for status, _ in answers] == [200, 201, 200, 409, 200, 404]
+    assert [status for status, _ in answers] == [200, 201, 200, 409, 200, 404, 200, 200, 200]
+    assert answers[6][1] == {"data": []}
+    assert answers[8][1]["data"]["data"] == [{"total_usage": 0.0}]
     assert answers[4][1]["data"]["total_credits"] == 12.5
 
 
