@@ -25,6 +25,7 @@ _FORBIDDEN = (
     "turnpike.services.catalog_overrides",
     "turnpike.services.compile_catalog",
     # Other functions' edges and use cases.
+    "turnpike.api.analytics",
     "turnpike.api.billing",
     "turnpike.api.catalog",
     "turnpike.api.keys",
@@ -32,6 +33,8 @@ _FORBIDDEN = (
     "turnpike.domain.payments",
     "turnpike.payments",
     # What only some requests use.
+    "turnpike.domain.activity",
+    "turnpike.storage.activity",
     "turnpike.domain.free_quota",
     "turnpike.domain.healing",
     "turnpike.domain.json_repair",

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from turnpike.domain.activity import count_cells
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, KeyHash, LeaseId
 from turnpike.domain.ledger import Balance, Hold, LedgerEntry, Resolution
@@ -11,7 +10,6 @@ from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import day_of, month_of
 from turnpike.domain.retention import KEPT_FOR_GOOD, Retention
 from turnpike.storage import keys
-from turnpike.storage.activity import count_activity
 from turnpike.storage.generations import generation_item
 from turnpike.storage.items import Item, entry_item, expiring, hold_item, number, spent_attribute
 
@@ -145,6 +143,10 @@ class LedgerActions:
         return {"generation": {"Put": self._put_once(item)}}
 
     def count_activity(self, account_id: AccountId, generations: Iterable[Generation], now_s: int) -> Actions:
+        # Loaded by whoever settles, which completions seldom do.
+        from turnpike.domain.activity import count_cells
+        from turnpike.storage.activity import count_activity
+
         # Whatever is counted so far. It is written with the generations' own records alone, and the conditions of
         # those, of their holds or of their entries let each generation do so once.
         day = day_of(now_s)
