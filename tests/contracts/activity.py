@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from turnpike.domain.activity import Cell, Counts, endpoint_id_of
+from turnpike.domain.activity import ActivityDays, Cell, Counts, endpoint_id_of
 from turnpike.domain.api_keys import ApiKey
 from turnpike.domain.chat import Usage
 from turnpike.domain.errors import HoldResolved, TemporarilyBusy
@@ -75,8 +75,7 @@ class ActivityContract:
     ) -> dict[Cell, Counts]:
         found = activities.list_days(account_id, first, last, by_user=by_user, most=MOST)
         assert (found.since, found.is_whole) == (first, True)
-        assert len({each.cell for each in found.activity}) == len(found.activity)
-        return {each.cell: each.counts for each in found.activity}
+        return count_by_cell(found)
 
     def test_an_account_without_requests_has_no_activity(self, activities: Activities, account: AccountId) -> None:
         assert self.read(activities, account, "2026-01-01", "2026-12-31", by_user=True) == {}
@@ -264,6 +263,15 @@ class ActivityContract:
             assert sorted(counts.usage for counts in found.values()) == [*range(1, MOST_TOGETHER + 1), 300]
             assert sum(counts.requests for counts in found.values()) == MOST_TOGETHER + len(alike)
 
+    def test_raced_records_count_each_generation_once(
+        self, ledger: Ledger, activities: Activities, account: AccountId
+    ) -> None:
+        """As answers from the cache are, many at once."""
+        told = [record(account, cost=ZERO, response_cache_source_id=GenerationId("gen-1")) for _ in range(32)]
+        at_once(*(lambda each=each: repeat(ledger.record, each, NOW) for each in told for _ in range(2)))
+        counts = sum(self.read(activities, account).values(), Counts())
+        assert (counts.requests, counts.cached_responses) == (32, 32)
+
     # How much of it
 
     def spread(self, ledger: Ledger, account: AccountId, days: Sequence[int], **changes: Any) -> None:
@@ -323,11 +331,23 @@ class ActivityContract:
             ledger.capture(account, told.id, told.cost, int(clock[0]), told)
 
 
+def count_by_cell(found: ActivityDays) -> dict[Cell, Counts]:
+    """The sums of the parts that it comes in."""
+    counts: dict[Cell, Counts] = {}
+    for each in found.activity:
+        counts[each.cell] = counts.get(each.cell, Counts()) + each.counts
+    return counts
+
+
 def deliver(ledger: Ledger, told: Generation) -> None:
     """As the queue does: what found its items changed under its hands too often is delivered again."""
+    repeat(SettleUsage(ledger), told, True, NOW)
+
+
+def repeat(act: Callable[..., object], *arguments: object) -> None:
     while True:
         with suppress(TemporarilyBusy):
-            SettleUsage(ledger)(told, True, NOW)
+            act(*arguments)
             return
 
 

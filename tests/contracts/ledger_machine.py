@@ -22,6 +22,7 @@ from turnpike.domain.periods import day_of, window_of
 from turnpike.ports import Activities, Generations, Ledger
 from turnpike.services.settle_usage import SettleUsage
 
+from tests.contracts.activity import count_by_cell
 from tests.contracts.ledger import DAY, NOW, generation, nano
 
 Answer = TypeVar("Answer")
@@ -334,8 +335,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 for ledger, _ in self.ledgers:
                     days = day_of(NOW), day_of(self.now_s)
                     found = self.activities_of(ledger).list_days(account_id, *days, by_user=by_user, most=1000)
-                    assert len(found.activity) == len(expected)
-                    assert {each.cell: each.counts for each in found.activity} == expected
+                    assert count_by_cell(found) == expected
                 total = sum(expected.values(), Counts())
                 assert (total.requests, total.usage) == (len(records), sum(record.cost for record in records))
 

@@ -147,8 +147,9 @@ class Activities(Protocol):
     ) -> "ActivityDays":
         """What was counted on these UTC days, both included, as last written, and without what is past its time.
 
-        Each generation is in it once: with `by_user` in its user's cell, without in the one of all users. Of more than
-        `most` cells, the latest days that are within it, whole; of a day that alone has more, as many as that.
+        Each generation is in it once, though its cell may come in parts: with `by_user` in its user's cell, without in
+        the one of all users. Of more than `most` parts, the latest days that are within it, whole; of a day that alone
+        has more, as many as that.
         Raises TemporarilyBusy.
         """
 

@@ -85,7 +85,10 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class ActivityDays:
-    """The activity of some days, in no promised order. `since` is the first of them that was read."""
+    """The activity of some days, in no promised order; a cell may come in parts, which are to be added.
+
+    `since` is the first day that was read.
+    """
 
     activity: Sequence[Activity]
     since: str

@@ -22,9 +22,12 @@ _AFTER_ANY_DIGEST = "~"
 
 
 def count_activity(
-    table: str, account_id: AccountId, cell: Cell, counts: Counts, *, ends_s: int | None
+    table: str, account_id: AccountId, cell: Cell, counts: Counts, *, ends_s: int | None, part: str = ""
 ) -> "UpdateTypeDef":
-    """Whoever writes it sees to it that it happens once: the update itself has no condition."""
+    """Whoever writes it sees to it that it happens once: the update itself has no condition.
+
+    A cell may have several items, each with a `part` as the last of its key.
+    """
     texts = {name: getattr(cell, name) for name in _TEXTS}
     sets: dict[str, Any] = {name: {"S": text} for name, text in texts.items() if text}
     if cell.names_user:
@@ -39,7 +42,7 @@ def count_activity(
     keeping = f" REMOVE #{TTL}" if ends_s is None else ""
     return {
         "TableName": table,
-        "Key": keys.activity(account_id, cell.day, _digest(cell), by_user=cell.user is not None),
+        "Key": keys.activity(account_id, cell.day, _digest(cell) + part, by_user=cell.user is not None),
         "UpdateExpression": f"SET {setting} ADD {adding}{keeping}",
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": {f":{name}": value for name, value in {**sets, **adds}.items()},

@@ -33,6 +33,9 @@ AUTO_TOP_UPS = "AUTO_TOP_UP"
 _HEALTH_SHARDS = 4
 """All that is counted within a minute is written then: some 4,000 writes a second, at 1,000 for each of these."""
 
+_ACTIVITY_PARTS = 8
+"""Transactions that come for one item at the same time are in each other's way; for these eight, less often."""
+
 _ACTIVITY = {False: "ACTIVITY", True: "USER_ACTIVITY"}
 
 
@@ -55,6 +58,11 @@ def generation(account_id: AccountId, generation_id: GenerationId) -> Key:
 def activity(account_id: AccountId, day: str, digest: str, *, by_user: bool) -> Key:
     """Of any digest with an empty one: what those of the day begin with."""
     return _account(account_id, f"{_ACTIVITY[by_user]}#{day}#{digest}")
+
+
+def activity_part(generation_id: GenerationId) -> str:
+    """Which of a cell's items counts a generation that is recorded by itself."""
+    return f"-{zlib.crc32(generation_id.encode()) % _ACTIVITY_PARTS}"
 
 
 def spend(account_id: AccountId, key_hash: KeyHash, month: str) -> Key:

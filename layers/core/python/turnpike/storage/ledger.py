@@ -14,6 +14,7 @@ from turnpike.domain.ledger import Correction, Hold, LedgerEntry, Resolution
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import window_of
 from turnpike.domain.retention import KEPT_FOR_GOOD, Retention
+from turnpike.storage import keys
 from turnpike.storage.items import amount_of, parse_balance, parse_entry, parse_first_hold, parse_hold
 from turnpike.storage.ledger_actions import Actions, LedgerActions
 from turnpike.storage.ledger_batches import LedgerBatch
@@ -140,7 +141,9 @@ class DynamoLedger(LedgerReads):
 
     def record(self, record: Generation, now_s: int) -> bool:
         try:
-            self._transactions.write(self._stored(record, now_s))
+            # Nothing else of the account is written here, and answers from the cache come many at once:
+            # spread, they do not wait for one another's count.
+            self._transactions.write(self._stored(record, now_s, part=keys.activity_part(record.id)))
         except Refused:
             return False
         return True
@@ -236,8 +239,8 @@ class DynamoLedger(LedgerReads):
             actions |= self._stored(replace(record, cost=resolution.charged), now_s)
         return actions
 
-    def _stored(self, record: Generation, now_s: int) -> Actions:
-        counted = self._actions.count_activity(record.account_id, [record], now_s)
+    def _stored(self, record: Generation, now_s: int, *, part: str = "") -> Actions:
+        counted = self._actions.count_activity(record.account_id, [record], now_s, part=part)
         return self._actions.put_generation(record) | counted
 
 

@@ -142,7 +142,10 @@ class LedgerActions:
         item = expiring(generation_item(generation), self._retention.generation_ends_s(generation.created_at_s))
         return {"generation": {"Put": self._put_once(item)}}
 
-    def count_activity(self, account_id: AccountId, generations: Iterable[Generation], now_s: int) -> Actions:
+    def count_activity(
+        self, account_id: AccountId, generations: Iterable[Generation], now_s: int, *, part: str = ""
+    ) -> Actions:
+        """`part` names an item of its own for the same cells."""
         # Loaded by whoever settles, which completions seldom do.
         from turnpike.domain.activity import count_cells
         from turnpike.storage.activity import count_activity
@@ -152,7 +155,9 @@ class LedgerActions:
         day = day_of(now_s)
         ends_s = self._retention.activity_ends_s(day)
         return {
-            f"activity {place}": {"Update": count_activity(self._table, account_id, cell, counts, ends_s=ends_s)}
+            f"activity {place}": {
+                "Update": count_activity(self._table, account_id, cell, counts, ends_s=ends_s, part=part)
+            }
             for place, (cell, counts) in enumerate(count_cells(generations, day).items())
         }
 
