@@ -154,7 +154,7 @@ class Fleet:
         outcome, lasts_s, retry_after_s = self._provide(each)
 
         def end() -> None:
-            attempt = self._describe(each, outcome)
+            attempt = self._describe(each, outcome, lasts_s)
             made.append(attempt)
             environment.health.record_attempt(each, attempt)
             self._note(self._noted[outcome], each)
@@ -217,10 +217,11 @@ class Fleet:
         # What ends after the last request counts to the last second.
         counts[each.provider][min(int(self._now_s - START_S), self._scenario.length_s - 1)] += 1
 
-    def _describe(self, each: Endpoint, outcome: Outcome) -> Attempt:
+    def _describe(self, each: Endpoint, outcome: Outcome, lasts_s: float) -> Attempt:
         status = {"ok": 200, "rate_limited": 429}.get(outcome, 503)
         names = (each.provider, each.model_id, each.upstream_model)
-        return Attempt(*names, status, 1, tag=each.tag, outcome=outcome, ended_at_s=int(self._now_s))
+        latency_ms = round(lasts_s * 1000)
+        return Attempt(*names, status, latency_ms, tag=each.tag, outcome=outcome, ended_at_s=int(self._now_s))
 
     def _counts(self) -> dict[str, list[int]]:
         return {name: [0] * self._scenario.length_s for name in self._scenario.prices}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from statistics import mean
+from typing import Any
 
 from infra.local.emulator import ROOT
 
@@ -107,15 +108,37 @@ def _main_limit(record: Record) -> list[Figure]:
 def _other_outages() -> list[Figure]:
     figures = []
     busy = replace(_SHORT, per_s=300, length_s=300)
-    hangs = replace(_SHORT, faults=[Fault("A", _SHORT_DOWN, fails_after_s=30)])
-    for name, scenario in (("300 requests a second", busy), ("hanging for 30 s", hangs)):
+    for name, scenario in (("300 requests a second", busy), ("hanging for 30 s", _hanging(_SHORT_DOWN))):
         watched = _Watched(Fleet(scenario).run())
         figures.append(_recovery(name, watched, _SHORT_DOWN, scenario.length_s))
         figures.append(_oscillations(name, watched, _SHORT_DOWN, scenario.length_s))
-    quiet = replace(_SHORT, per_s=5)
-    together = _Watched(*(Fleet(replace(quiet, seed=seed)).run() for seed in range(_QUIET_RUNS)))
-    # Several runs add up to enough requests to tell shares by, which would hide what single ones swing by.
-    return [*figures, _recovery("5 requests a second", together, _SHORT_DOWN, quiet.length_s)]
+    for name, scenario in (
+        ("5 requests a second", _SHORT),
+        ("hanging for 30 s, 5 requests a second", _hanging(_SHORT_DOWN)),
+    ):
+        quiet = replace(scenario, per_s=5)
+        # Several runs add up to enough requests to tell shares by, which would hide what single ones swing by.
+        together = _Watched(*(Fleet(replace(quiet, seed=seed)).run() for seed in range(_QUIET_RUNS)))
+        figures.append(_recovery(name, together, _SHORT_DOWN, quiet.length_s))
+    return [*figures, _latest_recovery()]
+
+
+def _hanging(span: Span, **changes: Any) -> Scenario:
+    return replace(_SHORT, faults=[Fault("A", span, fails_after_s=30)], **changes)
+
+
+def _latest_recovery() -> Figure:
+    """Of outages that end in one of ten seconds each, among them the worst for who counts by five and reads by ten."""
+    spans = [Span(_SHORT_DOWN.begin_s, end) for end in range(_SHORT_DOWN.end_s - 5, _SHORT_DOWN.end_s + 5)]
+    scenarios = [_hanging(span, per_s=20) for span in spans]
+    name = "hanging for 30 s, whenever it ends"
+    found = [
+        _recovery(name, _Watched(Fleet(scenario).run()), span, scenario.length_s)
+        for span, scenario in zip(spans, scenarios, strict=True)
+    ]
+    latest = max(found, key=lambda figure: figure.value)
+    least = min(figure.value for figure in found)
+    return replace(latest, note=f"the latest of ten, the soonest {least:.0f}; 20 requests a second")
 
 
 def _other_faults() -> list[Figure]:
@@ -126,10 +149,15 @@ def _other_faults() -> list[Figure]:
         share: Fleet(replace(_SHORT, faults=[Fault("A", span, fails_after_s=0.3, share=share)])).run()
         for share in (0.15, 0.4)
     }
+    long = Span(60, 460)
+    hangs = Fault("A", long, fails_after_s=30, share=0.4)
+    sometimes = Fleet(replace(_SHORT, length_s=480, faults=[hangs])).run()
     return [
         _use_of_limit("no Retry-After", limited, span),
         _swings("a limit without Retry-After", _Watched(limited), span),
         *(_swings(f"{share:.0%} failing", _Watched(record), span) for share, record in flaky.items()),
+        # What hangs is noticed half a minute later: all leave it at once and return at once, and take longer to settle.
+        _swings("40% hanging, three minutes on", _Watched(sometimes), Span(long.begin_s + 2 * _SETTLED_S, long.end_s)),
     ]
 
 

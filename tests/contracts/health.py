@@ -113,6 +113,9 @@ class HealthCountsContract:
 SUMMARIES = {
     "a|m|a": EndpointSummary(20, Percentiles(0.1, 0.2, 0.3, 4.5), Percentiles(90.0, 80.0, 7.5, 1.0), 0.9995, 1_800),
     "b|m|b/fp8": EndpointSummary(1),
+    "c|m|c": EndpointSummary(
+        9, whole_s=Percentiles(1.5, 2.0, 3.0, 9.0), whole_throughput=Percentiles(9.0, 8.0, 7.0, 6.5)
+    ),
 }
 REPORTS = {
     "a|m|a": EndpointReport(100.0, 96.67, 99.5, Percentiles(100, 200, 300, 4500), Percentiles(90.0, 80.0, 7.5, 1.0)),

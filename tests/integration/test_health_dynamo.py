@@ -59,20 +59,22 @@ def item_of(client: "DynamoDBClient", table: str, key: keys.Key) -> dict[str, An
 
 
 def attempt(random: Random, spread: float) -> Attempt:
-    """Of times that vary as lognormal ones do: a `spread` of 0.5 has p99 three times p50."""
+    """Of times that vary as lognormal ones do: a `spread` of 0.5 has p99 three times p50. Half of them stream."""
+    time_ms = round(random.lognormvariate(6.5, spread))
     return Attempt(
         "amazon-bedrock",
         "m",
         "u",
         200,
-        1,
+        time_ms,
         tag="t",
-        first_content_ms=round(random.lognormvariate(6.5, spread)),
+        first_content_ms=time_ms if random.random() < 0.5 else None,
         output_tokens_per_s=random.lognormvariate(4, spread),
+        outcome="ok" if random.random() < 0.9 else "failed",
     )
 
 
-@pytest.mark.parametrize(("spread", "most_bytes"), [(0.3, 512), (1.0, 1024), (9.0, 2048)])
+@pytest.mark.parametrize(("spread", "most_bytes"), [(0.3, 768), (1.0, 1536), (9.0, 2048)])
 def test_a_busy_minute_stays_small(
     dynamodb: "DynamoDBClient", health_table: str, spread: float, most_bytes: int
 ) -> None:
@@ -87,8 +89,17 @@ def test_a_busy_minute_stays_small(
 
 
 def summary(random: Random) -> EndpointSummary:
-    times = Percentiles(*(float(f"{random.uniform(0.1, 9):.3g}") for _ in range(4)))
-    return EndpointSummary(random.randrange(20, 9999), times, times, round(random.uniform(0.9, 1), 4))
+    latency_s, throughput, whole_s, whole_throughput = (
+        Percentiles(*(float(f"{random.uniform(0.1, 9):.3g}") for _ in range(4))) for _ in range(4)
+    )
+    return EndpointSummary(
+        random.randrange(20, 9999),
+        latency_s,
+        throughput,
+        round(random.uniform(0.9, 1), 4),
+        whole_s=whole_s,
+        whole_throughput=whole_throughput,
+    )
 
 
 def test_a_hundred_endpoints_are_read_and_written_for_little(dynamodb: "DynamoDBClient", health_table: str) -> None:
@@ -122,7 +133,7 @@ def test_a_format_of_tomorrow_is_unknown_and_not_an_error(
     dynamodb: "DynamoDBClient", new_table: Callable[[Table], str]
 ) -> None:
     table = new_table(HEALTH)
-    item = {**keys.health_snapshot("ROUTING"), "format": {"N": "2"}, "taken_at": {"N": "1"}}
+    item = {**keys.health_snapshot("ROUTING"), "format": {"N": "3"}, "taken_at": {"N": "1"}}
     dynamodb.put_item(TableName=table, Item=item)
     assert DynamoHealthSnapshots(dynamodb, table).find_snapshot() is None
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from turnpike.domain.breaker import PAUSE_S, PROBE_S, Breaker
+from turnpike.domain.health import HINDSIGHT_S
 
 KEY = "a|m|a"
 NOW = 1_800_000_000.0
@@ -15,6 +16,11 @@ NOW = 1_800_000_000.0
 def fail(breaker: Breaker, *at_s: float) -> None:
     for each in at_s:
         breaker.record(KEY, False, NOW + each)
+
+
+def hang(breaker: Breaker, at_s: float, waited_s: float = 30) -> None:
+    """An attempt that failed then, after so long."""
+    breaker.record(KEY, False, NOW + at_s, waited_s=waited_s)
 
 
 def opened(at_s: float = 0) -> Breaker:
@@ -131,9 +137,37 @@ def test_answers_that_were_under_way_do_not_close_it() -> None:
     assert not breaker.is_open(KEY, NOW + 30)
 
 
+def test_one_that_hung_for_half_a_minute_opens_it_by_itself() -> None:
+    breaker = Breaker()
+    hang(breaker, 0)
+    # It counts ten seconds before its end, so that an endpoint that has returned meanwhile is found sooner.
+    assert breaker.is_open(KEY, NOW + PAUSE_S - HINDSIGHT_S - 0.1)
+    assert breaker.try_probe(KEY, NOW + PAUSE_S - HINDSIGHT_S)
+    hang(breaker, 50)
+    assert breaker.is_open(KEY, NOW + 50)
+    assert not breaker.is_open(KEY, NOW + 50 + PAUSE_S - HINDSIGHT_S)
+
+
+@pytest.mark.parametrize(("waited_s", "needed"), [(0.3, 3), (10, 3), (16, 2), (20, 2), (29, 1), (600, 1)])
+def test_the_longer_one_waited_the_fewer_open_it(waited_s: float, needed: int) -> None:
+    breaker = Breaker()
+    for number in range(1, needed + 1):
+        assert not breaker.is_open(KEY, NOW)
+        hang(breaker, number / 10, waited_s)
+    assert breaker.is_open(KEY, NOW + 1)
+
+
+def test_one_that_hung_among_many_that_answered_does_not_open_it() -> None:
+    breaker = Breaker()
+    for number in range(100):
+        breaker.record(KEY, True, NOW + number / 10)
+    hang(breaker, 10)
+    assert not breaker.is_open(KEY, NOW + 10)
+
+
 def test_an_outage_that_others_saw_is_probed_before_it_is_over() -> None:
     breaker = Breaker()
-    breaker.open_until(KEY, NOW + 20, seen_at_s=NOW)
+    breaker.take_over({KEY: NOW + 20}, NOW, seen_at_s=NOW)
     assert breaker.is_open(KEY, NOW + 19)
     assert breaker.try_probe(KEY, NOW + 20)
     assert not breaker.try_probe(KEY, NOW + 20)
@@ -143,19 +177,44 @@ def test_an_outage_that_others_saw_is_probed_before_it_is_over() -> None:
 
 def test_an_outage_that_others_saw_shortens_no_pause_of_its_own() -> None:
     breaker = opened()
-    breaker.open_until(KEY, NOW + 5, seen_at_s=NOW)
+    breaker.take_over({KEY: NOW + 5}, NOW, seen_at_s=NOW)
     assert breaker.is_open(KEY, NOW + 29)
+
+
+def test_others_may_come_to_know_that_it_is_over_sooner_or_later() -> None:
+    breaker = Breaker()
+    breaker.take_over({KEY: NOW + 40}, NOW, seen_at_s=NOW)
+    breaker.take_over({KEY: NOW + 20}, NOW + 10, seen_at_s=NOW + 10)
+    assert breaker.is_open(KEY, NOW + 19)
+    assert not breaker.is_open(KEY, NOW + 20)
+    breaker.take_over({KEY: NOW + 60}, NOW + 25, seen_at_s=NOW + 25)
+    assert breaker.is_open(KEY, NOW + 59)
+    # Of one that it had not heard of, and that is over, there is nothing to be careful of.
+    breaker.take_over({"b|m|b": NOW + 10}, NOW + 25, seen_at_s=NOW)
+    assert breaker.try_probe("b|m|b", NOW + 25)
+    assert breaker.try_probe("b|m|b", NOW + 25)
+
+
+def test_a_success_ends_an_outage_of_others_that_is_over_and_no_other() -> None:
+    breaker = Breaker()
+    breaker.take_over({KEY: NOW + 20}, NOW, seen_at_s=NOW)
+    breaker.record(KEY, True, NOW + 10)
+    assert breaker.is_open(KEY, NOW + 19)
+    assert breaker.try_probe(KEY, NOW + 20)
+    breaker.record(KEY, True, NOW + 21)
+    assert breaker.try_probe(KEY, NOW + 21)
+    assert breaker.try_probe(KEY, NOW + 21)
 
 
 @pytest.mark.parametrize(("succeeded", "expected"), [(-1, True), (0, False), (1, False)])
 def test_what_was_seen_here_since_counts_for_more_than_what_others_saw(succeeded: float, expected: bool) -> None:
     breaker = Breaker()
     breaker.record(KEY, True, NOW + succeeded)
-    breaker.open_until(KEY, NOW + 20, seen_at_s=NOW)
+    breaker.take_over({KEY: NOW + 20}, NOW + 2, seen_at_s=NOW)
     assert breaker.is_open(KEY, NOW + 2) == expected
 
 
-@given(st.lists(st.tuples(st.sampled_from(["ok", "failed", "probe", "wait"]), st.floats(0, 40)), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from(["ok", "failed", "hung", "probe", "wait"]), st.floats(0, 40)), max_size=60))
 def test_it_never_stays_open_without_a_failure(history: list[tuple[str, float]]) -> None:
     breaker, now_s, failed_at_s = Breaker(), NOW, None
     for what, waited_s in history:
@@ -163,8 +222,8 @@ def test_it_never_stays_open_without_a_failure(history: list[tuple[str, float]])
         if what == "probe":
             breaker.try_probe(KEY, now_s)
         elif what != "wait":
-            breaker.record(KEY, what == "ok", now_s)
-            failed_at_s = now_s if what == "failed" else failed_at_s
+            breaker.record(KEY, what == "ok", now_s, waited_s=30 if what == "hung" else 0)
+            failed_at_s = failed_at_s if what == "ok" else now_s
         if breaker.is_open(KEY, now_s):
             assert failed_at_s is not None
     assert not breaker.is_open(KEY, now_s + PAUSE_S + PROBE_S)

@@ -35,6 +35,12 @@ def seen(
     )
 
 
+def whole(*, seconds: float | None = None, throughput: float | None = None) -> EndpointStats:
+    """Of an endpoint that has answered in one piece only."""
+    told = seen(latency=seconds, throughput=throughput)
+    return EndpointStats(whole_s=told.latency_s, whole_throughput=told.throughput)
+
+
 def health(stats: Mapping[str, EndpointStats]) -> Health:
     return lambda endpoint: stats.get(endpoint.tag, UNKNOWN)
 
@@ -95,6 +101,20 @@ def test_sorts(sort: Any, expected: list[str]) -> None:
         assert route(*endpoints, stats=stats, seed=seed, provider=ProviderPreferences(sort=sort)) == expected
 
 
+@pytest.mark.parametrize(
+    ("sort", "expected"), [("throughput", ["c", "b", "a", "d"]), ("latency", ["c", "b", "a", "d"])]
+)
+def test_answers_in_one_piece_are_compared_with_each_other_alone(sort: Any, expected: list[str]) -> None:
+    endpoints = [priced("d", 0.1), priced("a", 1), priced("b", 2), priced("c", 3)]
+    # In figures a and b would win, which are of another kind.
+    stats = {
+        "a": whole(seconds=2, throughput=50),
+        "b": whole(seconds=1, throughput=60),
+        "c": seen(latency=3, throughput=30),
+    }
+    assert route(*endpoints, stats=stats, provider=ProviderPreferences(sort=sort)) == expected
+
+
 def test_without_statistics_sorts_fall_back_on_the_price() -> None:
     endpoints = [priced("b", 2), priced("a", 1)]
     assert route(*endpoints, provider=ProviderPreferences(sort="throughput")) == ["a", "b"]
@@ -146,6 +166,26 @@ def test_calls_of_tools_avoid_unreliable_endpoints_unless_the_price_is_what_coun
 def test_what_misses_a_preferred_measure_goes_to_the_end(preferences: dict[str, Any], expected: list[str]) -> None:
     endpoints = [priced("a", 1), priced("b", 2), priced("c", 3)]
     stats = {"a": seen(latency=1, throughput=10), "b": seen(latency=2, throughput=100)}
+    assert route(*endpoints, stats=stats, provider=ProviderPreferences(sort="price", **preferences)) == expected
+
+
+@pytest.mark.parametrize(
+    ("preferences", "expected"),
+    [
+        # An answer that was whole by then had begun by then; one that was not may have.
+        ({"preferred_max_latency": {"p50": 2}}, ["b", "c", "a", "d"]),
+        ({"preferred_min_throughput": {"p50": 50}}, ["b", "c", "a", "d"]),
+    ],
+)
+def test_an_answer_in_one_piece_may_be_fast_enough_but_never_too_slow(
+    preferences: dict[str, Any], expected: list[str]
+) -> None:
+    endpoints = [priced("d", 0.5), priced("c", 0.8), priced("a", 1), priced("b", 2)]
+    stats = {
+        "a": whole(seconds=9, throughput=10),
+        "b": whole(seconds=1, throughput=60),
+        "d": seen(latency=9, throughput=10),
+    }
     assert route(*endpoints, stats=stats, provider=ProviderPreferences(sort="price", **preferences)) == expected
 
 

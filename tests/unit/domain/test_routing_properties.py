@@ -25,7 +25,13 @@ names = st.lists(st.sampled_from([*PROVIDERS, "p0/fp8", "p1/bf16", "p2/priority"
 measures = st.floats(0.1, 100)
 percentiles = st.builds(Percentiles, measures, measures, measures, measures)
 statistics = st.builds(
-    EndpointStats, st.none() | percentiles, st.none() | percentiles, st.none() | st.floats(0, 1), st.booleans()
+    EndpointStats,
+    st.none() | percentiles,
+    st.none() | percentiles,
+    st.none() | st.floats(0, 1),
+    st.booleans(),
+    st.none() | percentiles,
+    st.none() | percentiles,
 )
 cutoffs = st.dictionaries(st.sampled_from(["p50", "p75", "p90", "p99"]), measures, max_size=2)
 preferences = st.builds(

@@ -220,16 +220,23 @@ async def test_an_attempt_says_how_fast_it_was() -> None:
     assert 250 < attempt.output_tokens_per_s <= 500
 
 
-async def test_an_answer_in_one_piece_or_at_once_says_nothing_of_its_speed() -> None:
+async def test_an_answer_in_one_piece_tells_how_long_all_of_it_took() -> None:
+    world = World({"one": [[0.1, Delta(content="Hello"), Delta(usage=Usage(10, 100))]]})
+    await world.complete(request(stream=False))
+    (whole,) = world.attempts
+    assert whole.first_content_ms is None
+    assert whole.latency_ms == whole.took_ms >= 100
+    assert whole.output_tokens_per_s is not None
+    assert 500 < whole.output_tokens_per_s <= 1000
+
+
+async def test_a_stream_that_comes_at_once_says_nothing_of_its_speed() -> None:
     world = World({"one": [[0.1, Delta(content="Hello"), Delta(usage=Usage(10, 100))]]})
     world.upstream.together = True
-    await world.complete(request(stream=False))
     await world.stream(request())
-    whole, burst = world.attempts
-    assert whole.first_content_ms is None
-    assert whole.latency_ms >= 100
+    (burst,) = world.attempts
     assert burst.first_content_ms is not None
-    assert (whole.output_tokens_per_s, burst.output_tokens_per_s) == (None, None)
+    assert burst.output_tokens_per_s is None
 
 
 @pytest.mark.parametrize(

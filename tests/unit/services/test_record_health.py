@@ -17,7 +17,7 @@ MINUTE = NOW // 60
 
 
 def attempt(provider: str = "one", **changes: Any) -> Attempt:
-    values: dict[str, Any] = {"model": "acme/chat", "upstream_model": "chat", "status": 200, "latency_ms": 9}
+    values: dict[str, Any] = {"model": "acme/chat", "upstream_model": "chat", "status": 200, "latency_ms": 0}
     return Attempt(provider, **(values | {"tag": provider, "ended_at_s": NOW} | changes))
 
 
@@ -38,8 +38,8 @@ def test_a_batch_is_one_write_for_each_endpoint_and_minute() -> None:
     record.note(generation(attempt("two", ended_at_s=NOW - 60)), NOW)
     assert record.write() == 21
     assert counts.writes == 3
-    assert counted(counts) == {"one|chat|one": {"f0": 10}, "two|chat|two": {"o0": 10}}
-    assert counted(counts, MINUTE - 1) == {"two|chat|two": {"o0": 1}}
+    assert counted(counts) == {"one|chat|one": {"f0": 10}, "two|chat|two": {"o0": 10, "a0": 10}}
+    assert counted(counts, MINUTE - 1) == {"two|chat|two": {"o0": 1, "a0": 1}}
 
 
 def test_what_is_written_is_not_written_again() -> None:
@@ -49,7 +49,7 @@ def test_what_is_written_is_not_written_again() -> None:
     assert (record.write(), record.write(), counts.writes) == (1, 0, 1)
     record.note(generation(attempt()), NOW)
     record.write()
-    assert counted(counts) == {"one|chat|one": {"o0": 2}}
+    assert counted(counts) == {"one|chat|one": {"o0": 2, "a0": 2}}
 
 
 def test_what_cannot_be_written_is_gone() -> None:
@@ -63,14 +63,22 @@ def test_what_cannot_be_written_is_gone() -> None:
     assert record.write() == 0
 
 
-def test_an_attempt_counts_when_it_ended_as_far_as_that_is_told() -> None:
+def test_an_attempt_ended_as_it_says_as_far_as_that_can_be() -> None:
     counts = InMemoryHealthCounts()
     record = RecordHealth(counts)
     record.note(generation(attempt(ended_at_s=None), created_at_s=NOW - 600), NOW)
     # By another clock than ours.
     record.note(generation(attempt(ended_at_s=NOW + 90)), NOW)
     record.write()
-    assert counted(counts, MINUTE - 10) == counted(counts) == {"one|chat|one": {"o0": 1}}
+    assert counted(counts, MINUTE - 10) == counted(counts) == {"one|chat|one": {"o0": 1, "a0": 1}}
+
+
+def test_an_attempt_counts_in_the_minute_in_which_it_began() -> None:
+    counts = InMemoryHealthCounts()
+    record = RecordHealth(counts)
+    record.note(generation(attempt(latency_ms=30_000, outcome="failed", ended_at_s=NOW + 10)), NOW + 15)
+    record.write()
+    assert counted(counts, MINUTE - 1) == {"one|chat|one": {"f8": 1, "w8": 20}}
 
 
 @pytest.mark.parametrize("untold", [attempt(ended_at_s=NOW - 1801), attempt(tag=""), attempt(ended_at_s=None, tag="")])

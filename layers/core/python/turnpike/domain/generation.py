@@ -21,13 +21,14 @@ class Attempt:
     upstream_model: str
     status: int | None
     latency_ms: int
+    """From its start to the first content, or to its end where there was none or all came at once."""
     error_type: str | None = None
     tag: str = ""
     """The endpoint's, among those of its model."""
     first_content_ms: int | None = None
     """From the attempt's start; only of streams, which alone show it."""
     output_tokens_per_s: float | None = None
-    """After the first content."""
+    """After the first content; of an answer in one piece, over all its time."""
     outcome: Outcome = "ok"
     ended_at_s: int | None = None
     """Epoch seconds; None in what was recorded before this was told."""
@@ -35,6 +36,13 @@ class Attempt:
     """What it cost us though another attempt answered; part of no generation's `upstream_cost`."""
     provider_name: str = ""
     """Of an attempt that did not answer; the generation has the name of the provider that did."""
+    streamed_ms: int = 0
+    """From a stream's first content to its end."""
+
+    @property
+    def took_ms(self) -> int:
+        """From its start to its end."""
+        return self.latency_ms + self.streamed_ms
 
 
 @dataclass(frozen=True, slots=True)

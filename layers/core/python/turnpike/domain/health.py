@@ -34,6 +34,11 @@ class EndpointStats:
     """The share of attempts that succeeded; the client's own faults and rate limits are not counted."""
     outage: bool = False
     """Whether it failed significantly within the last 30 seconds: it is tried behind the others."""
+    whole_s: Percentiles | None = None
+    """From the attempt's start to the end of an answer that came in one piece. It shows no first content, whose time
+    this one exceeds by as much as the answer is long."""
+    whole_throughput: Percentiles | None = None
+    """Output tokens a second over all that time, so fewer than `throughput` would tell of the same answers."""
 
 
 UNKNOWN = EndpointStats()
@@ -46,6 +51,17 @@ Health = Callable[[Endpoint], EndpointStats]
 def no_health(endpoint: Endpoint) -> EndpointStats:
     """For callers that have no statistics: every endpoint is as good as the other."""
     return UNKNOWN
+
+
+HINDSIGHT_S = 10.0
+"""By how much a failure is older than its end, where it was waited for that long. Who hangs until a deadline of 30
+seconds has failed before that: if only the end counted, an endpoint would be left alone for 70 seconds after its
+return. If only the beginning did, an outage would be over before it is known of."""
+
+
+def failed_at_s(ended_at_s: float, waited_s: float) -> float:
+    """When an endpoint counts as having failed, by the attempt's end and how long it showed nothing."""
+    return ended_at_s - min(waited_s, HINDSIGHT_S)
 
 
 def endpoint_key(endpoint: "Endpoint | Attempt") -> str:
@@ -64,11 +80,19 @@ class EndpointSummary:
     uptime: float | None = None
     outage_until_s: int | None = None
     """Epoch seconds, so that an outage ends by itself for those who have no newer snapshot."""
+    whole_s: Percentiles | None = None
+    whole_throughput: Percentiles | None = None
 
     @property
     def stats(self) -> EndpointStats:
         """Without its outage, which ends by the clock."""
-        return EndpointStats(self.latency_s, self.throughput, self.uptime)
+        return EndpointStats(
+            self.latency_s,
+            self.throughput,
+            self.uptime,
+            whole_s=self.whole_s,
+            whole_throughput=self.whole_throughput,
+        )
 
 
 @dataclass(frozen=True, slots=True)

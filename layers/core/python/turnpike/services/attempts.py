@@ -185,11 +185,12 @@ class Attempts:
             absorbed_cost=self._absorbed(tried) if outcome == "cancelled" else ZERO,
             ended_at_s=int(self._watch.now()),
             provider_name="" if outcome == "ok" else self._catalog.get_provider(endpoint.provider).name,
+            streamed_ms=milliseconds(now - (first or now)),
         )
 
     def _speed(self, tried: Try, now: float) -> float | None:
-        first = tried.first_content_at
-        if first is None or not tried.streams or now - first < _SHORTEST_S:
+        first = tried.first_content_at if tried.streams else tried.began_at
+        if first is None or now - first < _SHORTEST_S:
             return None
         tokens = tried.meter.usage_or_estimate(self._prompt_tokens).completion_tokens
         return round(tokens / (now - first), 1) if tokens >= _FEWEST_TOKENS else None

@@ -106,7 +106,7 @@ class HealthReader:
         if attempt.outcome in ("client", "cancelled"):
             self._breaker.release(key)
         else:
-            self._breaker.record(key, attempt.outcome == "ok", self._now())
+            self._breaker.record(key, attempt.outcome == "ok", self._now(), waited_s=attempt.latency_ms / 1000)
 
     def refresh_when_due(self) -> None:
         """Begin to read the snapshot if it is time; returns at once, and never raises."""
@@ -135,9 +135,7 @@ class HealthReader:
     def _apply(self, known: _Known, now_s: float) -> None:
         """An outage that others saw opens the breaker here too, so that the endpoint is probed before it is used."""
         self._applied = known
-        for key, until_s in known.outages.items():
-            if until_s > now_s:
-                self._breaker.open_until(key, until_s, seen_at_s=known.taken_at_s)
+        self._breaker.take_over(known.outages, now_s, seen_at_s=known.taken_at_s)
 
 
 class ReportReader:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from turnpike.domain.generation import Generation
 from turnpike.domain.health import endpoint_key
-from turnpike.domain.tallies import MINUTE_S, Tally
+from turnpike.domain.tallies import MINUTE_S, Tally, counted_at_s
 from turnpike.ports import HealthCounts
 
 _MOST_AGE_S = 1800
@@ -31,7 +31,8 @@ class RecordHealth:
             # A message of a version that did not tell outcomes has no tags either.
             ended_at_s = min(attempt.ended_at_s or generation.created_at_s, now_s)
             if attempt.tag and now_s - ended_at_s <= _MOST_AGE_S:
-                self._noted[int(ended_at_s) // MINUTE_S, endpoint_key(attempt)].add(attempt, ended_at_s)
+                at_s = counted_at_s(attempt, ended_at_s)
+                self._noted[int(at_s) // MINUTE_S, endpoint_key(attempt)].add(attempt, at_s)
 
     def write(self) -> int:
         """All that was noted; returns how many attempts. Raises TemporarilyBusy, and what was noted is gone then."""

@@ -23,7 +23,7 @@ class RollUpHealth:
 
     counts: HealthCounts
     snapshots: HealthSnapshots
-    snapshot_every_s: float = 10.0
+    snapshot_every_s: float = 5.0
     report_every_s: float = 60.0
     _tried_at_s: dict[str, float] = field(default_factory=dict)
     _complete: dict[int, Mapping[str, Tally]] = field(default_factory=dict)

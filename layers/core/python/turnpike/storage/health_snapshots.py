@@ -20,7 +20,7 @@ from turnpike.storage.transactions import translated
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_FORMAT = 1
+_FORMAT = 2
 """Of the rows. Who meets another one than its own knows nothing, until the deployment is through."""
 _MOST_BYTES = 380_000
 """Of the 400 KB that an item takes. Several thousand endpoints would have to be busy at once to come near it."""
@@ -94,12 +94,15 @@ def _summary_row(key: str, summary: EndpointSummary) -> _Row:
         summary.outage_until_s,
         _present(summary.latency_s),
         _present(summary.throughput),
+        _present(summary.whole_s),
+        _present(summary.whole_throughput),
     ]
 
 
 def _parse_summary(row: _Row) -> EndpointSummary:
-    attempts, uptime, outage_until_s, latency_s, throughput = row
-    return EndpointSummary(attempts, _parse(latency_s), _parse(throughput), uptime, outage_until_s)
+    attempts, uptime, outage_until_s, *times = row
+    latency_s, throughput, whole_s, whole_throughput = map(_parse, times)
+    return EndpointSummary(attempts, latency_s, throughput, uptime, outage_until_s, whole_s, whole_throughput)
 
 
 def _report_row(key: str, report: EndpointReport) -> _Row:

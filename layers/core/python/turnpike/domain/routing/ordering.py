@@ -56,7 +56,10 @@ class Ordering:
             if endpoint in terms.order:
                 return 0
             stats = self._health(endpoint)
-            return max(_miss(least, stats.throughput, _is_slower), _miss(most, stats.latency_s, _is_later))
+            return max(
+                _miss(least, stats.throughput, stats.whole_throughput, _is_slower),
+                _miss(most, stats.latency_s, stats.whole_s, _is_later),
+            )
 
         return sorted(endpoints, key=miss)
 
@@ -96,24 +99,28 @@ def weighed_price(pricing: Pricing) -> float:
 
 
 _TIER_SORTS: Mapping[str, SortBy] = {"flex": "price", "priority": "throughput", "ultrafast": "throughput"}
-_NEVER_SEEN = 0.0
+_Measure = tuple[float, ...]
 
 
-def _by_throughput(stats: EndpointStats) -> float:
-    return -stats.throughput.p50 if stats.throughput else _NEVER_SEEN
+def _by_throughput(stats: EndpointStats) -> _Measure:
+    return tuple(-seen.p50 if seen else 0.0 for seen in (stats.throughput, stats.whole_throughput))
 
 
-def _by_latency(stats: EndpointStats) -> float:
-    return stats.latency_s.p50 if stats.latency_s else float("inf")
+def _by_latency(stats: EndpointStats) -> _Measure:
+    return tuple(seen.p50 if seen else float("inf") for seen in (stats.latency_s, stats.whole_s))
 
 
-_MEASURES: Mapping[SortBy, Callable[[EndpointStats], float]] = {
-    "price": lambda stats: 0.0,
+_MEASURES: Mapping[SortBy, Callable[[EndpointStats], _Measure]] = {
+    "price": lambda stats: (),
     "throughput": _by_throughput,
     "latency": _by_latency,
     "exacto": _by_throughput,
 }
-"""What is sorted by, the least first; the price decides between equals. What was never seen goes last."""
+"""What is sorted by, the least first; the price decides between equals. What was never seen goes last.
+
+Streams are compared with streams. Endpoints that have only answered in one piece follow, compared with each other:
+their times hold the whole answer.
+"""
 
 
 def _rank_of_tier(endpoint: Endpoint, tiers: Sequence[str]) -> int:
@@ -121,13 +128,25 @@ def _rank_of_tier(endpoint: Endpoint, tiers: Sequence[str]) -> int:
     return tiers.index(tier) if tier in tiers else len(tiers)
 
 
-def _miss(cutoffs: Mapping[str, float], seen: Percentiles | None, misses: Callable[[float, float], bool]) -> int:
-    """0 where all cutoffs hold, 2 where one does not, 1 where nothing is known."""
+def _miss(
+    cutoffs: Mapping[str, float],
+    seen: Percentiles | None,
+    whole: Percentiles | None,
+    misses: Callable[[float, float], bool],
+) -> int:
+    """0 where all cutoffs hold, 2 where one does not, 1 where nothing is known.
+
+    `whole`: of answers in one piece, which are slower than what is asked for. What holds for them holds for the other,
+    what does not says nothing.
+    """
+    known = seen or whole
     if not cutoffs:
         return 0
-    if seen is None:
+    if known is None:
         return 1
-    return 2 if any(misses(getattr(seen, percentile), cutoff) for percentile, cutoff in cutoffs.items()) else 0
+    if not any(misses(getattr(known, percentile), cutoff) for percentile, cutoff in cutoffs.items()):
+        return 0
+    return 2 if seen else 1
 
 
 def _is_slower(seen: float, cutoff: float) -> bool:
