@@ -71,8 +71,13 @@ MODELS = (
     model("acme/small:free", {"one": FREE}, size=1500, age_days=25, of_endpoints={"region": "us-east-1"}),
     model("other/small", {"one": DEAR}, size=3000, age_days=10, parameters=("reasoning",), tokenizer="Llama3"),
 )
-ALIASES = {"~acme/large-latest": "acme/large", "acme/big": "acme/large"}
-CATALOG = FixedCatalog(MODELS, PROVIDERS, ALIASES)
+CATALOG = FixedCatalog(MODELS, PROVIDERS, {"acme/big": "acme/large"})
+ALIASED = FixedCatalog(
+    MODELS,
+    PROVIDERS,
+    {"~acme/large-latest": "acme/large", "~acme/gone-latest": "acme/gone", "acme/big": "acme/large"},
+)
+"""With families, of one of which nobody serves the latest model."""
 
 
 class Keys(InMemoryApiKeys):

@@ -13,7 +13,7 @@ from turnpike.api.present_catalog import present_pricing
 from turnpike.domain.catalog import Catalog, FixedCatalog
 from turnpike.domain.pricing import PriceOverride, Pricing
 
-from tests.unit.api.catalog_reads import CATALOG, CHEAP, LARGE, MODELS, PROVIDERS, Reads, model
+from tests.unit.api.catalog_reads import ALIASED, CATALOG, CHEAP, LARGE, MODELS, PROVIDERS, Reads, model
 
 pytestmark = pytest.mark.anyio
 
@@ -138,7 +138,8 @@ async def test_a_renamed_model_is_found_by_its_old_name(reads: Reads, slug: str)
 
 
 @pytest.mark.parametrize("slug", ["~acme/large-latest", "~acme/large-latest:floor"])
-async def test_a_familys_latest_says_which_model_it_is(reads: Reads, slug: str) -> None:
+async def test_a_familys_latest_says_which_model_it_is(slug: str) -> None:
+    reads = Reads(ALIASED)
     content = (await reads.anybody.get(f"/model/{slug}")).json()
     endpoints = (await reads.anybody.get(f"/models/{slug}/endpoints")).json()["data"]
 
@@ -149,7 +150,49 @@ async def test_a_familys_latest_says_which_model_it_is(reads: Reads, slug: str) 
     assert endpoints["id"] == "acme/large"
 
 
-@pytest.mark.parametrize("path", ["/model/acme/none", "/models/acme/large:free/endpoints", f"/model/acme/{'x' * 3000}"])
+async def test_a_familys_latest_is_listed_as_it_is_read() -> None:
+    reads = Reads(ALIASED)
+    content = (await reads.anybody.get("/models")).json()
+
+    listed = components.ModelsListResponse.model_validate(content)
+    ids = [each.id for each in listed.data]
+    # Neither the one that nobody serves, nor a name from before, which stands for the same model for good.
+    assert ids == ["acme/large", "acme/small", "acme/small:free", "other/small", "~acme/large-latest"]
+    assert listed.total_count == 5
+    assert (await reads.anybody.get("/models/count")).json() == {"data": {"count": 5}}
+    read = (await reads.anybody.get("/model/~acme/large-latest")).json()["data"]
+    assert content["data"][-1] == read
+    assert read["pricing"] == content["data"][0]["pricing"]
+    assert (read["name"], read["links"]) == (
+        "Acme: Large Latest",
+        {"details": "/api/v1/models/~acme/large-latest/endpoints"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?q=latest", ["~acme/large-latest"]),
+        ("?model_authors=acme&context=2000", ["acme/large", "~acme/large-latest"]),
+        ("?sort=pricing-low-to-high&limit=2&offset=3", ["~acme/large-latest", "other/small"]),
+        ("?zdr=true", ["acme/small"]),
+        ("?use_rss=false&offset=4", ["~acme/large-latest"]),
+    ],
+)
+async def test_a_familys_latest_is_chosen_and_ordered_as_its_model_is(query: str, expected: list[str]) -> None:
+    assert await Reads(ALIASED).ids(query) == expected
+
+
+async def test_the_feed_of_models_leaves_aliases_out() -> None:
+    feed = (await Reads(ALIASED).anybody.get("/models?use_rss=true")).text
+    assert feed.count("<item>") == 4
+    assert "~acme" not in feed
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/model/~acme/gone-latest", "/model/acme/none", "/models/acme/large:free/endpoints", f"/model/acme/{'x' * 3000}"],
+)
 async def test_unknown_models(reads: Reads, path: str) -> None:
     response = await reads.anybody.get(path)
 

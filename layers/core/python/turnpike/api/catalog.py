@@ -17,7 +17,12 @@ from turnpike.api import queries
 from turnpike.api.auth import Guard
 from turnpike.api.catalog_answers import Answer, CatalogAnswers, build_answer, respond, tagged
 from turnpike.api.model_filters import Facts, is_measured, is_moving, select_models
-from turnpike.api.present_catalog import present_alias, present_model_endpoints, present_provider
+from turnpike.api.present_catalog import (
+    is_moving_alias,
+    present_alias,
+    present_model_endpoints,
+    present_provider,
+)
 from turnpike.api.present_feed import MEDIA_TYPE, present_feed
 from turnpike.api.resource import resource
 from turnpike.domain.catalog import Catalog, Model
@@ -105,7 +110,7 @@ class _Reads:
         """A slug that was renamed shows the model by its new one, and `~author/family-latest` which one it is now."""
         answers = self._answers()
         asked, model = _find(answers.catalog, request)
-        shown = present_alias(asked, model) if asked.startswith("~") else answers.model(model)
+        shown = present_alias(asked, model) if is_moving_alias(asked) else answers.model(model)
         return respond(request, build_answer({"data": shown}), _PUBLIC)
 
     async def list_endpoints(self, request: Request) -> Response:
@@ -151,7 +156,9 @@ class _Reads:
     async def _feed(self, request: Request) -> Response:
         answers = self._answers()
         facts = Facts(answers.catalog, _NO_REPORT, self._now())
-        feed = present_feed(select_models(request.query_params, facts), self._base_url)
+        # An alias is no model that somebody would want to hear of.
+        models = [each for each in select_models(request.query_params, facts) if not is_moving_alias(each.id)]
+        feed = present_feed(models, self._base_url)
         return respond(request, tagged(feed, MEDIA_TYPE), _PUBLIC)
 
     def _page(self, answers: CatalogAnswers, models: Sequence[Model], request: Request, path: str) -> object:

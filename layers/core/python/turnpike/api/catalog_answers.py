@@ -10,7 +10,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from turnpike.api.present_catalog import present_endpoint, present_model, present_report
+from turnpike.api.present_catalog import (
+    is_moving_alias,
+    present_alias,
+    present_endpoint,
+    present_model,
+    present_report,
+)
 from turnpike.domain.catalog import Catalog, Endpoint, Model
 from turnpike.domain.health import HealthReport
 
@@ -72,10 +78,12 @@ class CatalogAnswers:
         return self.find(address) or self.keep(address, build_answer(content()))
 
     def model(self, model: Model) -> orjson.Fragment:
-        """`present_model` as JSON, to be put into others; only of models of this catalog."""
+        """A model of this catalog, or one of its `moving_aliases`, as JSON to be put into others."""
         found = self._models.get(model.id)
         if found is None:
-            found = self._models[model.id] = orjson.Fragment(orjson.dumps(present_model(model)))
+            alias = is_moving_alias(model.id)
+            shown = present_alias(model.id, self.catalog.get_model(model.id)) if alias else present_model(model)
+            found = self._models[model.id] = orjson.Fragment(orjson.dumps(shown))
         return found
 
     def endpoints(

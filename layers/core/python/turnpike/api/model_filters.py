@@ -13,7 +13,7 @@ from decimal import Decimal
 from starlette.datastructures import QueryParams
 
 from turnpike.api import queries
-from turnpike.api.present_catalog import top_endpoint
+from turnpike.api.present_catalog import moving_aliases, top_endpoint
 from turnpike.domain.catalog import Catalog, Model
 from turnpike.domain.health import HealthReport
 
@@ -64,7 +64,10 @@ _Measure = Callable[[Model, Facts], Decimal | float | None]
 
 
 def select_models(query: QueryParams, facts: Facts, *, only: Collection[str] | None = None) -> Sequence[Model]:
-    """`only` names the parameters that count; by default all that are known. Raises InvalidRequest."""
+    """The models, and behind them the aliases `~author/family-latest` as the models that they are now.
+
+    `only` names the parameters that count; by default all that are known. Raises InvalidRequest.
+    """
     tests = [
         build(query, name, facts)
         for name, build in _FILTERS.items()
@@ -72,7 +75,8 @@ def select_models(query: QueryParams, facts: Facts, *, only: Collection[str] | N
     ]
     if not query.get("output_modalities"):
         tests.append(lambda model: "text" in model.output_modalities)
-    found = [model for model in facts.catalog.models if all(test(model) for test in tests)]
+    listed = (*facts.catalog.models, *moving_aliases(facts.catalog))
+    found = [model for model in listed if all(test(model) for test in tests)]
     return _sort(found, query, facts) if only is None or "sort" in only else found
 
 
@@ -157,7 +161,7 @@ def _arch(query: QueryParams, name: str, facts: Facts) -> _Test:
 
 def _authors(query: QueryParams, name: str, facts: Facts) -> _Test:
     wanted = set(queries.names(query, name))
-    return lambda model: model.id.partition("/")[0] in wanted
+    return lambda model: model.id.removeprefix("~").partition("/")[0] in wanted
 
 
 def _providers(query: QueryParams, name: str, facts: Facts) -> _Test:

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from turnpike.domain.catalog import Endpoint, Model, Provider
+from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
+from turnpike.domain.errors import ModelNotFound
 from turnpike.domain.health import EndpointReport, Percentiles
 from turnpike.domain.pricing import CONDITIONS, PARTS, PriceOverride, Pricing, present_price
 
@@ -36,8 +38,25 @@ def present_model(model: Model) -> dict[str, Any]:
     }
 
 
+def is_moving_alias(slug: str) -> bool:
+    """Whether it is a family's `~author/family-latest`, which stands for another model some day."""
+    return slug.startswith("~")
+
+
+def moving_aliases(catalog: Catalog) -> list[Model]:
+    """What each of them stands for now, by its own slug and name; only where somebody serves it."""
+    found = []
+    for alias in filter(is_moving_alias, catalog.aliases):
+        try:
+            model = catalog.get_model(alias)
+        except ModelNotFound:
+            continue
+        found.append(replace(model, id=alias, name=_name_of_alias(alias, model)))
+    return found
+
+
 def present_alias(alias: str, model: Model) -> dict[str, Any]:
-    """The model as a family's `~author/family-latest` shows it, which stands for another one some day."""
+    """A model as a moving alias of it shows it."""
     return {
         **present_model(model),
         "id": alias,

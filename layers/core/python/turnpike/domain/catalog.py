@@ -120,6 +120,11 @@ class Catalog(Protocol):
     @property
     def providers(self) -> Iterable[Provider]: ...
 
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """The slug that each alias stands for, of which nobody may serve the model: `~author/family-latest`, and names
+        that models had before."""
+
     def get_model(self, slug: str) -> Model:
         """By its own slug, or by another name that it has. Raises ModelNotFound."""
 
@@ -146,7 +151,7 @@ class FixedCatalog:
     ) -> None:
         self._models: Mapping[str, Model] = {model.id: model for model in models}
         self._providers: Mapping[str, Provider] = {provider.slug: provider for provider in providers}
-        self._aliases = aliases or {}
+        self.aliases: Mapping[str, str] = aliases or {}
         self.version = version
 
     @property
@@ -167,7 +172,7 @@ class FixedCatalog:
         return self._providers[slug]
 
     def resolve(self, slug: str) -> str:
-        return self._aliases.get(slug, slug)
+        return self.aliases.get(slug, slug)
 
     def current(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """The catalog that is served, kept current while requests go on."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from turnpike.domain.catalog import Catalog, Model, Provider
 
@@ -60,6 +60,10 @@ class LiveCatalog:
     @property
     def providers(self) -> Iterable[Provider]:
         return self._catalog.providers
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        return self._catalog.aliases
 
     def get_model(self, slug: str) -> Model:
         return self._catalog.get_model(slug)

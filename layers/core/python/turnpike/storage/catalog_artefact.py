@@ -107,7 +107,7 @@ class ArtefactCatalog:
             for slug, provider in served.items()
         }
         self._raw: _Raw = artefact["models"]
-        self._aliases: Mapping[str, str] = artefact["aliases"]
+        self.aliases: Mapping[str, str] = artefact["aliases"]
         self._parameters: Sequence[Sequence[str]] = artefact["parameters"]
         self._parameter_sets: dict[int, frozenset[str]] = {}
         self._built: dict[str, Model | None] = {}
@@ -131,7 +131,7 @@ class ArtefactCatalog:
         return self._served[slug]
 
     def resolve(self, slug: str) -> str:
-        return self._aliases.get(slug, slug)
+        return self.aliases.get(slug, slug)
 
     def current(self) -> Self:
         return self
