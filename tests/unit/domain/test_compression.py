@@ -1,6 +1,7 @@
 """Prompts that do not fit lose their middle, and stay conversations."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from turnpike.domain.chat import Message
-from turnpike.domain.compression import compress, fit_request
+from turnpike.domain.compression import compress, fit_request, most_sent
 from turnpike.domain.estimate import estimate_message, estimate_prompt_tokens
 
 from tests.scenario import endpoint, request
@@ -279,3 +280,27 @@ def test_claude_takes_a_thousand_messages() -> None:
     assert len(fit_request(asked, claude, prompt_tokens=estimate_prompt_tokens(asked)).messages) <= 1000
     other = endpoint(context_length=200_000)
     assert fit_request(asked, other, prompt_tokens=estimate_prompt_tokens(asked)) is asked
+
+
+@given(
+    TALKS.filter(lambda messages: not any(isinstance(m["content"], list) for m in messages)),
+    st.none() | st.integers(1, 3_000),
+    st.sampled_from([4_096, 8_192, 16_000]),
+    st.sampled_from([None, True, False]),
+)
+def test_no_more_is_sent_than_is_said(
+    messages: list[dict[str, Any]], max_tokens: int | None, context_length: int, on: bool | None
+) -> None:
+    asked = request(messages=messages, max_tokens=max_tokens, context_compression=on)
+    each, estimate = endpoint(context_length=context_length), estimate_prompt_tokens(asked)
+    most = most_sent(asked, each, prompt_tokens=estimate)
+    fitted = fit_request(asked, each, prompt_tokens=estimate)
+    assert estimate_prompt_tokens(fitted) <= most <= estimate
+    if fitted is asked:
+        assert most == estimate
+    else:
+        assert most <= context_length
+    # Credit that is short caps the answer afterwards, which makes room for more of the prompt.
+    if max_tokens is None:
+        capped = fit_request(replace(asked, max_tokens=20), each, prompt_tokens=estimate)
+        assert estimate_prompt_tokens(capped) <= most

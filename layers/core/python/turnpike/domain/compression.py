@@ -38,17 +38,21 @@ def fit_request(
     request: ChatRequest, endpoint: Endpoint, *, prompt_tokens: int, output_modalities: Sequence[str] = ("text",)
 ) -> ChatRequest:
     """The request itself when it fits, or when it is not to be shortened. `prompt_tokens` is its estimate."""
-    most = MOST_MESSAGES.get(endpoint.model_id.partition("/")[0])
-    too_many = most is not None and len(request.messages) > most
-    likely = (1.0 if request.context_compression else _LIKELY) * prompt_tokens + (request.max_tokens or 1)
-    if not too_many and likely <= endpoint.context_length:
-        return request
-    if not shortens_prompts(request, endpoint) or list(output_modalities) == ["image"]:
+    if not _is_shortened(request, endpoint, prompt_tokens, output_modalities):
         return request
     limit = endpoint.context_length - _answer_tokens(request, endpoint)
     limit -= estimate_prompt_tokens(replace(request, messages=()))
-    messages = compress(request.messages, limit_tokens=limit, most_messages=most)
+    messages = compress(request.messages, limit_tokens=limit, most_messages=_most_messages(endpoint))
     return replace(request, messages=messages)
+
+
+def most_sent(
+    request: ChatRequest, endpoint: Endpoint, *, prompt_tokens: int, output_modalities: Sequence[str] = ("text",)
+) -> int:
+    """The most estimated tokens of the prompt that `fit_request` leaves, without the work of shortening it."""
+    if not _is_shortened(request, endpoint, prompt_tokens, output_modalities):
+        return prompt_tokens
+    return min(prompt_tokens, endpoint.context_length - (request.max_tokens or 0))
 
 
 def compress(messages: Sequence[Message], *, limit_tokens: int, most_messages: int | None = None) -> Sequence[Message]:
@@ -68,6 +72,21 @@ def compress(messages: Sequence[Message], *, limit_tokens: int, most_messages: i
         instructions = _shorter(instructions, min(most, limit_tokens // 2))
     conversation = _shorter(conversation, limit_tokens - _total(instructions))
     return [message for step in (*instructions, *conversation) for message in step.messages]
+
+
+def _is_shortened(
+    request: ChatRequest, endpoint: Endpoint, prompt_tokens: int, output_modalities: Sequence[str]
+) -> bool:
+    most = _most_messages(endpoint)
+    too_many = most is not None and len(request.messages) > most
+    likely = (1.0 if request.context_compression else _LIKELY) * prompt_tokens + (request.max_tokens or 1)
+    if not too_many and likely <= endpoint.context_length:
+        return False
+    return shortens_prompts(request, endpoint) and list(output_modalities) != ["image"]
+
+
+def _most_messages(endpoint: Endpoint) -> int | None:
+    return MOST_MESSAGES.get(endpoint.model_id.partition("/")[0])
 
 
 def _answer_tokens(request: ChatRequest, endpoint: Endpoint) -> int:

@@ -28,6 +28,10 @@ class Try:
 
     endpoint: Endpoint
     began_at: float
+    prompt_tokens: int
+    """An estimate, of what is left of the prompt where it was shortened for this endpoint."""
+    messages_left: int | None = None
+    """Of a prompt that was."""
     meter: Meter = field(default_factory=Meter)
     first_content_at: float | None = None
     streams: bool = False
@@ -98,7 +102,7 @@ class Attempts:
         self.endpoints = watch.ready(route) or self._unless_waiting()
         """What may be tried, in order."""
         self._left = list(self.endpoints)
-        self.current = Try(self._left[0], time.monotonic())
+        self.current = Try(self._left[0], time.monotonic(), prompt_tokens)
         """The attempt that is being made, and in the end the one that answered."""
 
     async def until_answered(self, attempt: Callable[[Try], Awaitable[Answer]]) -> Answer:
@@ -159,7 +163,7 @@ class Attempts:
 
     def _begin(self, endpoint: Endpoint) -> Try:
         self._watch.observer.begin_attempt(endpoint)
-        return Try(endpoint, time.monotonic())
+        return Try(endpoint, time.monotonic(), self._prompt_tokens)
 
     async def _admit_free(self) -> None:
         """Leave out free models that the account may not ask any more."""
@@ -192,7 +196,7 @@ class Attempts:
         first = tried.first_content_at if tried.streams else tried.began_at
         if first is None or now - first < _SHORTEST_S:
             return None
-        tokens = tried.meter.usage_or_estimate(self._prompt_tokens).completion_tokens
+        tokens = tried.meter.usage_or_estimate(tried.prompt_tokens).completion_tokens
         return round(tokens / (now - first), 1) if tokens >= _FEWEST_TOKENS else None
 
     def _absorbed(self, tried: Try) -> NanoUsd:
@@ -200,7 +204,7 @@ class Attempts:
         if tried is self.current:
             return ZERO  # It is the generation's own, as far as there is any.
         meter = tried.meter
-        usage = meter.usage_or_estimate(self._prompt_tokens)
+        usage = meter.usage_or_estimate(tried.prompt_tokens)
         return price(usage, tried.endpoint.pricing_in(meter.service_tier), self._watch.now()).total
 
     def _fall_back(self, failure: UpstreamError) -> None:

@@ -9,7 +9,7 @@ from turnpike.domain.catalog import Catalog, Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta, FinishReason, Usage
 from turnpike.domain.compression import fit_request
 from turnpike.domain.errors import InsufficientCredit, TurnpikeError, UpstreamError
-from turnpike.domain.estimate import count_images
+from turnpike.domain.estimate import count_images, estimate_prompt_tokens
 from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.media_counts import count_prompt_media
@@ -76,6 +76,8 @@ class ChatCall:
         self._origin = origin
         self._on_success = on_success
         self._error: TurnpikeError | None = _UNFINISHED
+        self.choices_healed = 0
+        """Choices of the answer whose JSON was mended."""
 
     @property
     def id(self) -> GenerationId:
@@ -100,13 +102,22 @@ class ChatCall:
         return self._attempts.made
 
     @property
+    def shortened(self) -> tuple[int, int] | None:
+        """Of a prompt that was shortened for the endpoint: how many messages there were, and how many are left.
+
+        Those that are left may be shorter than they were.
+        """
+        left = self._attempts.current.messages_left
+        return None if left is None else (len(self._request.messages), left)
+
+    @property
     def answered(self) -> bool:
         """Whether anything came that a client could see."""
         return self._meter.started
 
     @property
     def usage(self) -> Usage:
-        usage = self._meter.usage_or_estimate(self._admission.prompt_tokens)
+        usage = self._meter.usage_or_estimate(self._attempts.current.prompt_tokens)
         if self.endpoint.pricing.image is None:
             return usage
         # Few endpoints charge for each image, and none tells how many there were.
@@ -157,7 +168,7 @@ class ChatCall:
         """The whole answer. Raises AttemptsFailed when every endpoint failed."""
 
         async def attempt(tried: Try) -> Completion:
-            completion = await self._upstream.complete(self._request_for(tried.endpoint), tried.endpoint)
+            completion = await self._upstream.complete(self._request_for(tried), tried.endpoint)
             tried.meter.record_completion(completion)
             tried.first_content_at = time.monotonic()
             return completion
@@ -205,11 +216,14 @@ class ChatCall:
     def _meter(self) -> Meter:
         return self._attempts.current.meter
 
-    def _request_for(self, endpoint: Endpoint) -> ChatRequest:
+    def _request_for(self, tried: Try) -> ChatRequest:
+        endpoint = tried.endpoint
         request = self.route.request_for(self._request, endpoint)
         modalities = self._catalog.get_model(endpoint.model_id).output_modalities
-        tokens = self._admission.prompt_tokens
-        return fit_request(request, endpoint, prompt_tokens=tokens, output_modalities=modalities)
+        fitted = fit_request(request, endpoint, prompt_tokens=tried.prompt_tokens, output_modalities=modalities)
+        if fitted.messages is not request.messages:
+            tried.prompt_tokens, tried.messages_left = estimate_prompt_tokens(fitted), len(fitted.messages)
+        return fitted
 
     def _healed(self, completion: Completion) -> Completion:
         if not self._request.response_healing:
@@ -218,11 +232,13 @@ class ChatCall:
         from turnpike.domain.healing import heal_completion, heals
 
         parameters = self._request.parameters
-        return heal_completion(completion, parameters)[0] if heals(parameters) else completion
+        if not heals(parameters):
+            return completion
+        healed, self.choices_healed = heal_completion(completion, parameters)
+        return healed
 
     def _begin(self, tried: Try) -> Opening:
-        endpoint = tried.endpoint
-        return Opening(tried, self._upstream.stream(self._request_for(endpoint), endpoint))
+        return Opening(tried, self._upstream.stream(self._request_for(tried), tried.endpoint))
 
     async def _relay(self, opening: Opening, emit: Emit) -> None:
         """Pass the answer on, as long as the credit lasts. Raises UpstreamError when it breaks off."""

@@ -9,6 +9,7 @@ from random import Random
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Catalog, Endpoint
 from turnpike.domain.chat import ChatRequest, Usage
+from turnpike.domain.compression import most_sent
 from turnpike.domain.estimate import estimate_prompt_tokens
 from turnpike.domain.health import Health, no_health
 from turnpike.domain.ids import new_generation_id
@@ -58,13 +59,23 @@ class CompleteChat:
             deadline=origin.deadline,
             prompt_tokens=prompt_tokens,
         )
+        # What is sent is held for: a prompt that is too long for every endpoint is shortened for each of them.
+        sent_tokens = max(
+            most_sent(
+                request,
+                endpoint,
+                prompt_tokens=prompt_tokens,
+                output_modalities=catalog.get_model(endpoint.model_id).output_modalities,
+            )
+            for endpoint in attempts.endpoints
+        )
         now = self.now()
         admission = await self.admit(
             principal,
             request,
             attempts.endpoints,
             generation_id=new_generation_id(now),
-            prompt_tokens=prompt_tokens,
+            prompt_tokens=sent_tokens,
             now_s=int(now),
         )
         request = replace(request, max_tokens=admission.max_tokens)
@@ -76,7 +87,7 @@ class CompleteChat:
             CreditLine(
                 admission.reserve,
                 admission.created_at_s,
-                prompt_tokens,
+                sent_tokens,
                 self.admit.allowance_tokens,
                 self.now,
                 capped=request.max_tokens is not None,

@@ -47,9 +47,36 @@ def present_metadata(call: ChatCall) -> dict[str, Any]:
             for attempt in call.attempts
         ],
     }
+    if pipeline := _pipeline(call):
+        metadata["pipeline"] = pipeline
     if call.generation_time_ms is not None:
         metadata["generation_time"] = call.generation_time_ms
     return metadata
+
+
+def _pipeline(call: ChatCall) -> list[dict[str, Any]]:
+    """What was changed of the prompt for the endpoint that was asked last, and of its answer."""
+    stages = []
+    if call.shortened is not None:
+        before, after = call.shortened
+        stages.append(
+            {
+                "type": "context_compression",
+                "name": "context-compression",
+                "summary": f"middle-out, {after} of {before} messages left",
+                "data": {"engine": "middle-out", "original_count": before, "compressed_count": after},
+            }
+        )
+    if call.choices_healed:
+        stages.append(
+            {
+                "type": "response_healing",
+                "name": "response-healing",
+                "summary": f"choices healed={call.choices_healed}",
+                "data": {"healed_choices": call.choices_healed},
+            }
+        )
+    return stages
 
 
 def _status_of(attempt: Attempt) -> int:
