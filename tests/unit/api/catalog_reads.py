@@ -69,7 +69,15 @@ MODELS = (
     LARGE,
     model("acme/small", {"two": CHEAP}, age_days=30, of_endpoints={"zdr": True}),
     model("acme/small:free", {"one": FREE}, size=1500, age_days=25, of_endpoints={"region": "us-east-1"}),
-    model("other/small", {"one": DEAR}, size=3000, age_days=10, parameters=("reasoning",), tokenizer="Llama3"),
+    model(
+        "other/small",
+        {"one": DEAR},
+        size=3000,
+        age_days=10,
+        parameters=("reasoning",),
+        tokenizer="Llama3",
+        distillable=True,
+    ),
 )
 CATALOG = FixedCatalog(MODELS, PROVIDERS, {"acme/big": "acme/large"})
 ALIASED = FixedCatalog(

@@ -37,7 +37,7 @@ def test_all_preferences_are_taken() -> None:
             "require_parameters": True,
             "data_collection": "deny",
             "zdr": True,
-            "enforce_distillable_text": False,
+            "enforce_distillable_text": True,
             "quantizations": ["fp8", "mxfp4"],
             "sort": {"by": "latency", "partition": "none"},
             "preferred_min_throughput": 40,
@@ -53,6 +53,7 @@ def test_all_preferences_are_taken() -> None:
         require_parameters=True,
         data_collection="deny",
         zdr=True,
+        enforce_distillable_text=True,
         quantizations=("fp8", "mxfp4"),
         sort="latency",
         partition="none",
@@ -69,6 +70,8 @@ def test_all_preferences_are_taken() -> None:
         None,
         {},
         {"order": None, "only": None, "sort": None, "max_price": None, "zdr": None, "allow_fallbacks": None},
+        {"enforce_distillable_text": None},
+        {"enforce_distillable_text": False},
         {"sort": {"by": None, "partition": None}, "options": {}, "preferred_max_latency": {}},
     ],
 )
@@ -93,7 +96,7 @@ def test_null_is_absent(given_: dict[str, Any] | None) -> None:
         ({"only": "openai"}, "provider.only"),
         ({"order": [""]}, "provider.order.0"),
         ({"options": {"openai": 1}}, "provider.options.openai"),
-        ({"enforce_distillable_text": True}, "provider.enforce_distillable_text"),
+        ({"enforce_distillable_text": "yes"}, "provider.enforce_distillable_text"),
     ],
 )
 def test_what_is_no_preference_is_refused_by_name(given_: dict[str, Any], field: str) -> None:

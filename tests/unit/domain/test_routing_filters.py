@@ -255,6 +255,27 @@ def test_a_model_that_does_not_draw_is_not_asked_for_images() -> None:
         plan_route(asked, seeing("text"), prompt_tokens=1, random=Random(1))
 
 
+def test_only_what_is_known_to_be_distillable_is_distilled() -> None:
+    preferences = ProviderPreferences(enforce_distillable_text=True)
+    models = [
+        Model(slug, slug, 0, "", 1_000, ("text",), ("text",), "Other", (), (endpoint(model=slug),), distillable=said)
+        for slug, said in (("acme/yes", True), ("acme/no", False), ("acme/unsaid", None))
+    ]
+    offered = FixedCatalog(models, [Provider("one", "One", "openai_compatible", "http://x.test")])
+
+    def models_for(*slugs: str) -> list[str]:
+        asked = request(models=slugs, provider=preferences)
+        return [each.model_id for each in plan_route(asked, offered, prompt_tokens=1, random=Random(1))]
+
+    assert models_for("acme/no", "acme/unsaid", "acme/yes") == ["acme/yes"]
+    with pytest.raises(NoEndpoints, match="nobody has said that acme/unsaid may be distilled") as caught:
+        models_for("acme/unsaid")
+    assert caught.value.availability is not None
+    assert caught.value.availability.excluded_by == ["distillable"]
+    assert caught.value.availability.constraint is not None
+    assert caught.value.availability.constraint[0] == "provider.enforce_distillable_text"
+
+
 def test_a_small_context_is_no_reason_where_prompts_are_shortened() -> None:
     small, large = endpoint("small", context_length=8_000), endpoint("large", context_length=100_000)
     # A prompt of 12,000 tokens at the least.

@@ -186,6 +186,7 @@ class TestOntoTheCompiledCatalog:
         [[models]]
         id = "author/known"
         name = "Better known"
+        distillable = true
           [[models.endpoints]]
           provider = "big"
           supported_parameters = ["seed"]
@@ -194,7 +195,8 @@ class TestOntoTheCompiledCatalog:
         """
         catalog = load(text, onto=COMPILED)
         fp8, plain = catalog.get_model("author/old").endpoints
-        assert catalog.get_model("author/known").name == "Better known"
+        known = catalog.get_model("author/known")
+        assert (known.name, known.distillable) == ("Better known", True)
         assert (fp8.supported_parameters, plain.supported_parameters) == ({"max_tokens"}, {"seed"})
         assert plain.pricing.completion == Decimal(2)
 
@@ -247,6 +249,7 @@ def test_a_provider_that_comes_and_goes_is_gone() -> None:
         (WHOLE.replace('provider = "one"', 'provider = "none"'), r"line 23: provider is none, which is no provider"),
         (WHOLE.replace('upstream_model = "chat-1"', 'wire = "morse"'), r"line 24: wire is none of"),
         (WHOLE.replace("zdr = true", "zdr = 1"), r"line 35: zdr is neither"),
+        (PROVIDERS + MODEL + 'distillable = "yes"' + ENDPOINT, r"distillable is neither"),
         (WHOLE.replace("connect_s = 1", "connect_s = 0"), r"line 36: connect_s is not a number of seconds"),
         (WHOLE.replace("connect_s", "conect_s"), r"line 36: conect_s is not a key"),
         (WHOLE.replace(', completion = "0.0000006"', ""), r"line 25: completion is missing"),

@@ -218,7 +218,7 @@ def _category(query: QueryParams, name: str, facts: Facts) -> _Test:
 
 def _distillable(query: QueryParams, name: str, facts: Facts) -> _Test:
     wanted = queries.choice(query, name, ("true", "false")) == "true"
-    return lambda model: not wanted
+    return lambda model: bool(model.distillable) == wanted
 
 
 def _figure(query: QueryParams, name: str, facts: Facts) -> _Test:

@@ -105,6 +105,8 @@ class Model:
     endpoints: tuple[Endpoint, ...]
     knowledge_cutoff: str | None = None
     """YYYY-MM-DD."""
+    distillable: bool | None = None
+    """Whether others may be trained on what it writes; None where nobody said."""
 
 
 class Catalog(Protocol):

@@ -32,6 +32,8 @@ class ProviderPreferences:
     require_parameters: bool = False
     data_collection: Literal["allow", "deny"] = "allow"
     zdr: bool = False
+    enforce_distillable_text: bool = False
+    """Whether only models may serve of which it is known that others may be trained on what they write."""
     quantizations: tuple[str, ...] = ()
     sort: SortBy | None = None
     partition: Literal["model", "none"] = "model"

@@ -130,6 +130,7 @@ _MODEL: Mapping[str, Callable[[Row, str], object]] = {
     "tokenizer": Row.text,
     "supported_parameters": _parameters,
     "knowledge_cutoff": Row.text,
+    "distillable": Row.flag_or_none,
 }
 _ENDPOINT: Mapping[str, Callable[[Row, str], object]] = {
     "provider": Row.text,

@@ -164,6 +164,7 @@ class ArtefactCatalog:
                 each for endpoint, row in zip(endpoints, rows, strict=True) for each in _in_tiers(endpoint, row)
             ),
             knowledge_cutoff=raw.get("knowledge_cutoff"),
+            distillable=raw.get("distillable"),
         )
 
     def _endpoint(self, slug: str, model: _Raw, raw: _Raw, provider: Provider) -> Endpoint:

@@ -102,12 +102,6 @@ def _reasoning(body: ChatBody) -> dict[str, Any]:
 
 
 def _preferences(given: Provider) -> ProviderPreferences:
-    if given.enforce_distillable_text:
-        # Passing it over would let a policy pass for one that is met.
-        raise InvalidRequest(
-            "it is not known here which models may be distilled; leave it out",
-            field="provider.enforce_distillable_text",
-        )
     sort = given.sort if isinstance(given.sort, Sort) else Sort(by=given.sort)
     return ProviderPreferences(
         order=_names(given.order),
@@ -117,6 +111,7 @@ def _preferences(given: Provider) -> ProviderPreferences:
         require_parameters=bool(given.require_parameters),
         data_collection=given.data_collection or "allow",
         zdr=bool(given.zdr),
+        enforce_distillable_text=bool(given.enforce_distillable_text),
         quantizations=tuple(given.quantizations or ()),
         sort=sort.by,
         partition=sort.partition or "model",

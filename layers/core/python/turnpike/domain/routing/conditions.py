@@ -14,6 +14,7 @@ ALLOWED = "allowed_providers"
 PARAMETERS = "require_parameters"
 TRAINING = "data_policy:training"
 ZDR = "data_policy:zdr"
+DISTILLABLE = "distillable"
 QUANTIZATION = "quantization"
 PRICE = "max_price"
 CONTEXT = "context_length"
@@ -98,6 +99,8 @@ class Filters:
             added.append((INPUTS, _never))
         if model.output_modalities and not terms.outputs <= set(model.output_modalities):
             added.append((OUTPUTS, _never))
+        if terms.request.provider.enforce_distillable_text and not model.distillable:
+            added.append((DISTILLABLE, _never))
         if target.slug.online:
             added.append((SEARCH, lambda endpoint: takes(endpoint, "web_search_options")))
         if target.free_only:

@@ -116,6 +116,13 @@ def _zdr(refusal: _Refusal) -> _Advice:
     return "provider.zdr", f"without it, {refusal.providers(reasons.ZDR)} may serve the request", message
 
 
+def _distillable(refusal: _Refusal) -> _Advice:
+    # No open data says it, so it is the operator who does (docs/routing.md).
+    unsaid = f"nobody has said that {_listed([model.id for model in refusal.models])} may be distilled"
+    advice = f"do without it, or ask a model of GET /models?distillable=true; {unsaid}"
+    return "provider.enforce_distillable_text", advice, None
+
+
 def _quantization(refusal: _Refusal) -> _Advice:
     found = dict.fromkeys(endpoint.quantization for endpoint in refusal.because_of(reasons.QUANTIZATION))
     return "provider.quantizations", f"there is {_listed(found)}", None
@@ -181,6 +188,7 @@ _ADVICE: Mapping[str, Callable[[_Refusal], _Advice]] = {
     reasons.PARAMETERS: _parameters,
     reasons.TRAINING: _training,
     reasons.ZDR: _zdr,
+    reasons.DISTILLABLE: _distillable,
     reasons.QUANTIZATION: _quantization,
     reasons.PRICE: _max_price,
     reasons.CONTEXT: _context,

@@ -13,7 +13,7 @@ The artefact is that mapping as JSON, the same for the same input:
                  table of a catalog file as it is, so that addresses and credentials are completed in the same way;
                  and `policy` {training, retention_days, source}, as far as it is known
     models       {slug: {name, description, created, context_length, input_modalities, output_modalities, tokenizer,
-                 knowledge_cutoff?, parameters, endpoints}}, by slug
+                 knowledge_cutoff?, distillable?, parameters, endpoints}}, by slug
       endpoints  [{provider, upstream_model, wire?, pricing, tiers?, context_length?, max_completion_tokens?,
                  parameters?, quantization?, variant?, region?, input_modalities?, collects_data?, zdr?}], the
                  cheapest first. What is left out is as in the model; `quantization` "unknown", `collects_data`
