@@ -11,15 +11,18 @@ from tests.replay.recordings import Exchange
 
 _MISMATCH = "context_length_exceeded"
 
+_REFUSED = "refused this deployment's credential or contract"
+
 ERRORS = {
+    "alibaba/alibaba_thinking[1]": ExpectedError("invalid_request", retryable=False, message="enable_thinking must be"),
+    "z-ai/z_ai_errors[0]": ExpectedError("rate_limit_exceeded", retryable=True, message="Rate limit reached"),
+    "z-ai/z_ai_errors[1]": ExpectedError("provider_unavailable", retryable=True, message=_REFUSED),
     "deepseek/chat_real_error_scenarios_deepseek_deepseek_chat_handles_context_length_exceeded_errors[0]": (
         ExpectedError(_MISMATCH, retryable=False, message="maximum context length")
     ),
     "openai/chat_unknown_model[0]": ExpectedError("not_found", retryable=True, message="does not exist"),
     "openai/openai_rate_limit[0]": ExpectedError("rate_limit_exceeded", retryable=True, message="Rate limit"),
-    "openai/openai_rate_limit[1]": ExpectedError(
-        "provider_unavailable", retryable=True, message="refused this deployment's credential or contract"
-    ),
+    "openai/openai_rate_limit[1]": ExpectedError("provider_unavailable", retryable=True, message=_REFUSED),
     **{
         f"openrouter/test_openrouter_errors_raised[{index}]": ExpectedError(
             "rate_limit_exceeded", retryable=True, message="is temporarily rate-limited upstream"

@@ -25,11 +25,11 @@ CALL = {"id": "call_1234567890", "type": "function", "function": {"name": "weath
 USER = {"role": "user", "content": "Hello"}
 
 
-def endpoint(provider: str = "openai", *parameters: str) -> Endpoint:
+def endpoint(provider: str = "openai", *parameters: str, model: str = "chat-1") -> Endpoint:
     return Endpoint(
         model_id="acme/chat",
         provider=provider,
-        upstream_model="chat-1",
+        upstream_model=model,
         base_url="https://api.test/v1",
         pricing=Pricing(Decimal(1), Decimal(1)),
         context_length=1000,
@@ -46,8 +46,8 @@ def adapter(provider: str = "openai") -> OpenAICompatibleAdapter:
     return OpenAICompatibleAdapter(provider, quirks_of(provider))
 
 
-def body(provider: str, asked: ChatRequest, *parameters: str) -> Any:
-    built = adapter(provider).build_request(asked, endpoint(provider, *parameters), "sk-secret")
+def body(provider: str, asked: ChatRequest, *parameters: str, model: str = "chat-1") -> Any:
+    built = adapter(provider).build_request(asked, endpoint(provider, *parameters, model=model), "sk-secret")
     return orjson.loads(orjson.dumps(built.body))
 
 
@@ -92,6 +92,10 @@ def test_a_stream_asks_for_its_usage_where_that_is_understood(provider: str) -> 
         ("deepseek", "max_tokens"),
         ("together", "max_tokens"),
         ("fireworks", "max_tokens"),
+        ("cerebras", "max_completion_tokens"),
+        ("moonshotai", "max_completion_tokens"),
+        ("z-ai", "max_tokens"),
+        ("alibaba", "max_tokens"),
         ("openrouter", "max_tokens"),
         ("somebody-else", "max_tokens"),
     ],
@@ -148,6 +152,15 @@ def test_other_parameters_are_said_as_the_provider_says_them() -> None:
         ("together", {"effort": "medium"}, {"reasoning": {"enabled": True}, "reasoning_effort": "medium"}),
         ("together", {"enabled": False}, {"reasoning": {"enabled": False}}),
         ("fireworks", {"effort": "max"}, {"reasoning_effort": "high"}),
+        ("cerebras", {"effort": "minimal"}, {"reasoning_effort": "low"}),
+        ("cerebras", {"effort": "none"}, {"reasoning_effort": "low"}),
+        ("z-ai", {"effort": "medium"}, {"thinking": {"type": "enabled"}, "reasoning_effort": "high"}),
+        ("z-ai", {"enabled": False}, {"thinking": {"type": "disabled"}}),
+        ("moonshotai", {"effort": "high"}, {"thinking": {"type": "enabled"}}),
+        ("moonshotai", {"effort": "none"}, {"thinking": {"type": "disabled"}}),
+        ("alibaba", {"effort": "high"}, {"enable_thinking": True}),
+        ("alibaba", {"max_tokens": 80}, {"enable_thinking": True, "thinking_budget": 80}),
+        ("alibaba", {"enabled": False}, {"enable_thinking": False}),
         ("openrouter", {"effort": "max", "exclude": True}, {"reasoning": {"effort": "max", "exclude": True}}),
         ("somebody-else", {"effort": "minimal"}, {"reasoning_effort": "minimal"}),
     ],
@@ -155,9 +168,65 @@ def test_other_parameters_are_said_as_the_provider_says_them() -> None:
 def test_reasoning_is_asked_for_as_the_provider_wants(provider: str, reasoning: Any, sent: Any) -> None:
     asked = request(parameters={"reasoning": reasoning}, max_tokens=100)
     built = body(provider, asked, "reasoning")
-    about = {"reasoning", "reasoning_effort", "thinking", "include_reasoning"}
+    about = {
+        "reasoning",
+        "reasoning_effort",
+        "thinking",
+        "include_reasoning",
+        "enable_thinking",
+        "thinking_budget",
+    }
     assert {key: value for key, value in built.items() if key in about} == sent
     assert not about & body(provider, asked, "temperature").keys()
+
+
+def test_sampling_that_is_fixed_or_narrower_is_not_asked_for_otherwise() -> None:
+    asked = request(parameters={"temperature": 1.7, "top_p": 0.5, "seed": 1})
+    assert body("z-ai", asked)["temperature"] == 1.0
+    old, new = (body("moonshotai", asked, model=model) for model in ("kimi-k2-0905-preview", "kimi-k2.6"))
+    assert (old["temperature"], old["top_p"]) == (1.0, 0.5)
+    assert new.keys() & {"temperature", "top_p", "seed"} == {"seed"}
+    assert body("openai", asked)["temperature"] == 1.7
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [("auto", {"tools"}), ("required", {"tools"}), ("none", set()), ({"type": "function"}, {"tools"})],
+)
+def test_tools_cannot_be_forced_where_only_auto_is_known(choice: Any, sent: set[str]) -> None:
+    asked = request(parameters={"tools": [WEATHER], "tool_choice": choice})
+    assert body("z-ai", asked).keys() & {"tools", "tool_choice"} == sent
+    assert body("moonshotai", asked)["tool_choice"] == choice
+
+
+@pytest.mark.parametrize(
+    ("model", "stream", "asks"),
+    [("glm-4.6", True, True), ("glm-5.1", True, True), ("glm-4.5", True, None), ("glm-5", False, None)],
+)
+def test_calls_are_streamed_where_that_has_to_be_asked_for(model: str, stream: bool, asks: bool | None) -> None:
+    asked = request(parameters={"tools": [WEATHER]}, stream=stream)
+    assert body("z-ai", asked, model=model).get("tool_stream") is asks
+    assert "tool_stream" not in body("z-ai", request(stream=stream), model=model)
+
+
+@pytest.mark.parametrize(
+    ("model", "stream", "expected"),
+    [
+        ("qwen3-14b", False, False),
+        ("qwen3-235b-a22b", False, False),
+        ("qwen3-14b", True, True),
+        ("qwen3.5-27b", False, True),
+        ("qwen3-max", False, True),
+    ],
+)
+def test_models_that_reason_in_streams_alone_are_told_not_to_elsewhere(
+    model: str, stream: bool, expected: bool
+) -> None:
+    asked = request(parameters={"reasoning": {"max_tokens": 500}}, stream=stream)
+    sent = body("alibaba", asked, "reasoning", model=model)
+    assert (sent["enable_thinking"], "thinking_budget" in sent) == (expected, expected)
+    plain = body("alibaba", request(stream=stream), "reasoning", model=model)
+    assert plain.get("enable_thinking") == (None if expected else False)
 
 
 def test_a_budget_without_a_limit_to_compare_it_with_is_medium() -> None:
@@ -203,7 +272,7 @@ def test_openrouters_own_members_are_left_out(provider: str) -> None:
         {"type": "text", "text": "Look"},
         {"type": "image_url", "image_url": {"url": "https://x.test/a.png", "detail": "high"}},
     ]
-    kept = {"reasoning_content": "Hm"} if provider == "fireworks" else {}
+    kept = {"reasoning_content": "Hm"} if provider in ("fireworks", "z-ai") else {}
     assert sent[1] == {"role": "assistant", "content": "Nice", **kept}
 
 
@@ -242,6 +311,17 @@ def test_reasoning_is_handed_back_to_deepseek_where_tools_were_called() -> None:
     detailed = {**called, "reasoning": None, "reasoning_details": [{"type": "reasoning.text", "text": "Look"}]}
     assert messages("deepseek", USER, detailed, result)[1]["reasoning_content"] == "Look"
     assert "reasoning_content" not in messages("deepseek", USER, {**answered, "reasoning": "Hm"}, USER)[1]
+    assert messages("moonshotai", USER, {**called, "reasoning": None}, result)[1]["reasoning_content"] == ""
+    assert messages("z-ai", USER, called, result)[1]["reasoning_content"] == "Let me look"
+
+
+def test_images_go_as_data_where_no_address_is_taken() -> None:
+    url = "https://x.test/a.png"
+    assert [adapter(each).fetches("image_url", url) for each in ("moonshotai", "z-ai", "alibaba")] == [
+        False,
+        True,
+        True,
+    ]
 
 
 def stream(*chunks: Any, provider: str = "openai", done: bool = True) -> list[Delta]:

@@ -38,6 +38,11 @@ _RETRYABLE: Mapping[int, ErrorType] = {
 
 _FINAL: Mapping[int, ErrorType] = {413: "payload_too_large", 422: "unprocessable"}
 
+# No funds, told as 429 by OpenAI, Moonshot and Z.AI and as 400 by Alibaba:
+# https://platform.openai.com/docs/guides/error-codes, https://platform.kimi.ai/docs/api/errors,
+# https://docs.z.ai/api-reference/api-code, https://www.alibabacloud.com/help/en/model-studio/error-code
+_NO_FUNDS = frozenset({"insufficient_quota", "exceeded_current_quota_error", "1113", "Arrearage"})
+
 # Codes that say more than the status they come with.
 _CODES: Mapping[str, ErrorType] = {
     "context_length_exceeded": "context_length_exceeded",
@@ -47,15 +52,16 @@ _CODES: Mapping[str, ErrorType] = {
     "moderation_blocked": "content_policy_violation",
     # Groq answers 413 with it when one request exceeds the tokens of a minute: another provider may take it.
     "rate_limit_exceeded": "rate_limit_exceeded",
-    # No funds, told with status 429: https://platform.openai.com/docs/guides/error-codes
-    "insufficient_quota": "provider_unavailable",
+    **dict.fromkeys(_NO_FUNDS, "provider_unavailable"),
     # The model's own output was invalid, told with status 400: https://console.groq.com/docs/tool-use
     "tool_use_failed": "provider_unavailable",
     "json_validate_failed": "provider_unavailable",
 }
 _CONTEXT = re.compile(
     r"context.{0,10}(length|window)|prompt is too long|too many (input )?tokens|reduce the length"
-    r"|maximum (number of )?(input )?tokens|input (is )?too (long|large)",
+    r"|maximum (number of )?(input )?tokens|input (is )?too (long|large)"
+    # Z.AI's and Alibaba's.
+    r"|prompt exceeds max length|range of input length should be",
     re.IGNORECASE,
 )
 _POLICY = re.compile(
@@ -113,7 +119,7 @@ def failure_in_answer(provider: str, error: object) -> UpstreamError:
     """From an `error` member inside an answer with status 200."""
     message, code = _describe(error)
     status = _status_of(error)
-    if status == 200 and code == "insufficient_quota":
+    if status == 200 and code in _NO_FUNDS:
         status = 429
     return failure(provider, status, message or "The provider broke off the answer", code=code)
 
@@ -160,7 +166,7 @@ def _classify(status: int, code: str, message: str) -> tuple[ErrorType, bool]:
 
 
 def _is_refusal(code: str | None, message: str) -> bool:
-    return code == "insufficient_quota" or _WRONG_KEY.search(message) is not None
+    return code in _NO_FUNDS or _WRONG_KEY.search(message) is not None
 
 
 def _read(body: bytes) -> tuple[str, str | None, int | None]:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+Pattern = str
+"""A regular expression that the provider's name for a model begins with."""
+
 Efforts = Mapping[str, str]
 """The provider's reasoning effort for each of ours that it does not take as it is."""
 
@@ -42,12 +45,24 @@ class Quirks:
     refused: frozenset[str] = frozenset()
     """Parameters that end in an error, whatever a catalog says."""
 
+    refused_by: tuple[Pattern, frozenset[str]] | None = None
+    """The same for some models alone: which, by the provider's names, and what they refuse."""
+
+    hottest: float | None = None
+    """The highest temperature, where it is below OpenAI's."""
+
+    forced_tools: bool = True
+    """Whether `tool_choice` may be anything but `auto`."""
+
     unlisted: frozenset[str] = frozenset()
     """Parameters that every model takes and no catalog lists."""
 
-    reasoning: Literal["effort", "toggle", "thinking", "object"] = "effort"
+    reasoning: Literal["effort", "toggle", "thinking", "switch", "flag", "object"] = "effort"
     """How reasoning is asked for: `reasoning_effort` alone, with a `reasoning.enabled` or a `thinking.type`
-    beside it, or OpenRouter's own object."""
+    beside it; `thinking.type` or `enable_thinking` alone; or OpenRouter's own object."""
+
+    reasons_in_streams: Pattern | None = None
+    """Models that reason unless they are told not to, and must be told so where the answer comes whole."""
 
     efforts: Efforts = field(default_factory=dict)
 
@@ -57,6 +72,9 @@ class Quirks:
     reasoning_history: Literal["drop", "keep", "require"] = "drop"
     """Whether the reasoning of earlier answers is handed back, as `reasoning_content`. `require`: in a
     conversation with tool calls on every answer, empty where the client has none; in others on none."""
+
+    streams_calls: Pattern | None = None
+    """Models that stream the arguments of tool calls only where `tool_stream` asks for it."""
 
     breakpoints: bool = False
     """Whether OpenAI's marks for caching may be set, on the models that take them."""
@@ -144,6 +162,59 @@ QUIRKS: Mapping[str, Quirks] = {
     ),
     # https://docs.perplexity.ai/api-reference/chat-completions-post. Usage is in every chunk unasked.
     "perplexity": Quirks(usage_in_stream=False, end_user=False),
+    # https://inference-docs.cerebras.ai/api-reference/chat-completions
+    "cerebras": Quirks(
+        max_tokens="max_completion_tokens",
+        # Each of these is a 400: https://inference-docs.cerebras.ai/resources/openai
+        refused=frozenset({"frequency_penalty", "logit_bias", "presence_penalty", "parallel_tool_calls"}),
+        # gpt-oss, which alone is listed as reasoning, knows low, medium and high and cannot be told not to:
+        # https://inference-docs.cerebras.ai/capabilities/reasoning
+        efforts={**_LOW_TO_HIGH, "none": "low"},
+    ),
+    # https://docs.z.ai/api-reference/llm/chat-completion
+    "z-ai": Quirks(
+        # It is `user_id` there, of at least six characters.
+        end_user=False,
+        participant_names=False,
+        hottest=1.0,
+        forced_tools=False,
+        # Thinking is on by default. Efforts are taken from GLM-5.2 on and ignored before; GLM-5.3 knows three:
+        # https://docs.z.ai/guides/capabilities/thinking-mode
+        reasoning="thinking",
+        efforts={"minimal": "low", "medium": "high", "xhigh": "max"},
+        # The same guide: it is to come back with the results of tools.
+        reasoning_history="keep",
+        # Otherwise a long call is silence until it is whole: https://docs.z.ai/guides/tools/stream-tool
+        streams_calls=r"glm-(4\.[6-9]|[5-9])",
+    ),
+    # https://platform.kimi.ai/docs/api/chat
+    "moonshotai": Quirks(
+        # `max_tokens` is deprecated.
+        max_tokens="max_completion_tokens",
+        # Temperatures go from 0 to 1. From K2.5 on sampling is fixed, and any other figure is a 400:
+        # https://platform.kimi.ai/docs/guide/migrating-from-openai-to-kimi
+        hottest=1.0,
+        refused_by=(
+            r"kimi-(k2\.|k[3-9])",
+            frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"}),
+        ),
+        # K2.x has no efforts, K2.5 and K2.6 can be told not to think.
+        reasoning="switch",
+        # "thinking is enabled but reasoning_content is missing in assistant tool call message":
+        # https://platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model
+        reasoning_history="require",
+        # The guide knows data and uploaded files: https://platform.kimi.com/docs/guide/use-kimi-vision-model
+        fetched=frozenset(),
+    ),
+    # https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api
+    "alibaba": Quirks(
+        end_user=False,
+        # https://www.alibabacloud.com/help/en/model-studio/deep-thinking
+        reasoning="flag",
+        # "parameter.enable_thinking must be set to false for non-streaming calls" is what the first open Qwen3 say,
+        # which think by default: https://www.alibabacloud.com/help/en/model-studio/error-code
+        reasons_in_streams=r"qwen3-\d+(\.\d+)?b(-a\d+b)?$",
+    ),
     # Our own demonstration, which asks for nothing special.
     "demo": DEFAULT,
 }
