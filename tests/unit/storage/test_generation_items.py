@@ -45,6 +45,7 @@ TYPICAL = Generation(
             first_content_ms=812,
             output_tokens_per_s=61.4,
             ended_at_s=1_795_428_010,
+            streamed_ms=8_500,
         ),
     ),
     http_referer="https://app.example.com",
@@ -68,6 +69,7 @@ attempts = st.builds(
     outcome=st.sampled_from(get_args(Outcome)),
     absorbed_cost=whole,
     ended_at_s=st.none() | whole,
+    streamed_ms=whole,
 )
 generations = st.builds(
     Generation,
