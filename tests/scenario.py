@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -89,7 +89,7 @@ def failure(
 
 @dataclass
 class ScriptedUpstream:
-    """Plays one script per call of a provider, the last one again and again."""
+    """Plays one script per call of a provider, the last one again and again; `one+own` has those of the key `own`."""
 
     scripts: Mapping[str, list[Script]]
     calls: list[tuple[str, ChatRequest]] = field(default_factory=list)
@@ -125,8 +125,9 @@ class ScriptedUpstream:
             self.closed += 1
 
     def _next(self, request: ChatRequest, endpoint: Endpoint) -> Script:
-        self.calls.append((endpoint.provider, request))
-        scripts = self.scripts[endpoint.provider]
+        name = endpoint.provider if endpoint.byok is None else f"{endpoint.provider}+{endpoint.byok.key.id}"
+        self.calls.append((name, request))
+        scripts = self.scripts[name]
         return scripts.pop(0) if len(scripts) > 1 else scripts[0]
 
     async def _play(self, step: Delta | Exception | float) -> Delta | None:
@@ -198,9 +199,11 @@ class World:
         assert (attempt.provider, attempt.tag) == (endpoint.provider, endpoint.tag)
         self.attempts.append(attempt)
 
-    async def call(self, request: ChatRequest, *, limit: NanoUsd | None = None, seconds: float = 60) -> ChatCall:
+    async def call(
+        self, request: ChatRequest, *, limit: NanoUsd | None = None, seconds: float = 60, **key: Any
+    ) -> ChatCall:
         now = time.monotonic()
-        return await self.case(principal(limit=limit), request, Origin(now, now + seconds))
+        return await self.case(principal(limit=limit, **key), request, Origin(now, now + seconds))
 
     async def stream(self, request: ChatRequest, **options: Any) -> list[Delta]:
         call = await self.call(request, **options)
@@ -223,8 +226,9 @@ class World:
             await call.report()
 
 
-def principal(*, role: KeyRole = "inference", limit: NanoUsd | None = None) -> Principal:
-    return Principal(ACCOUNT, ApiKey(hash_secret(SECRET), ACCOUNT, "test", label_of(SECRET), role=role, limit=limit))
+def principal(*, role: KeyRole = "inference", limit: NanoUsd | None = None, **changes: Any) -> Principal:
+    key = ApiKey(hash_secret(SECRET), ACCOUNT, "test", label_of(SECRET), role=role, limit=limit)
+    return Principal(ACCOUNT, replace(key, **changes))
 
 
 def request(content: str = "Hello", **changes: Any) -> ChatRequest:

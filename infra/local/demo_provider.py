@@ -27,14 +27,18 @@ _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 _HTML = (b"content-type", b"text/html")
 _JUNK = b"<html><body>This is not JSON.</body></html>"
+CUSTOMERS = b"demo-byok-"
+"""What keys of customers with an account of their own at this provider begin with; any such key has one."""
 _FAILURE = "The demo provider was told to fail."
 
 
 @dataclass(slots=True)
 class DemoProvider:
-    """The ASGI app. Requests must bear `api_key`; the counts are at `/stats`, which asks for no key."""
+    """The ASGI app. Requests must bear `api_key`, or a customer's; counts are at `/stats`, which asks for no key."""
 
     api_key: str
+    customers: Counter[str] = field(default_factory=Counter)
+    """Requests by customers' keys."""
     requests: Counter[str] = field(default_factory=Counter)
     """Chat requests by upstream model id, failed ones included."""
     hang_ups: Counter[str] = field(default_factory=Counter)
@@ -45,7 +49,7 @@ class DemoProvider:
             return
         match scope["method"], scope["path"]:
             case "GET", "/stats":
-                stats = {"requests": self.requests, "hang_ups": self.hang_ups}
+                stats = {"requests": self.requests, "hang_ups": self.hang_ups, "customers": self.customers}
                 await _respond(send, 200, orjson.dumps(stats))
             case _ if not self._is_authorized(scope):
                 await _respond(send, 401, present_error(401, "Incorrect API key provided."))
@@ -57,8 +61,11 @@ class DemoProvider:
                 await _respond(send, 404, present_error(404, "There is no such path."))
 
     def _is_authorized(self, scope: Scope) -> bool:
-        expected = f"Bearer {self.api_key}".encode()
-        return any(name == b"authorization" and value == expected for name, value in scope["headers"])
+        keys = [value.removeprefix(b"Bearer ") for name, value in scope["headers"] if name == b"authorization"]
+        customer = next((key.decode() for key in keys if key.startswith(CUSTOMERS)), None)
+        if customer is not None:
+            self.customers[customer] += 1
+        return customer is not None or self.api_key.encode() in keys
 
     async def _chat(self, raw: bytes, receive: Receive, send: Send) -> None:
         try:

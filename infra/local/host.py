@@ -123,6 +123,8 @@ def run(sock: socket, stop: _Stop) -> None:
         settings = Settings(
             ledger_table=resources.tables["ledger"],
             keys_table=resources.tables["keys"],
+            byok_table=resources.tables["byok"],
+            byok_kms_key=resources.byok_kms_key,
             cache_table=resources.tables["cache"],
             health_table=resources.tables["health"],
             usage_queue_url=resources.usage_queue_url,

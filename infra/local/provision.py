@@ -1,4 +1,4 @@
-"""Creates on the emulator what the CDK app creates in the cloud: the tables and the usage queue."""
+"""Creates on the emulator what the CDK app creates in the cloud: the tables and the usage queue; and a KMS key."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from turnpike.storage.schema import TABLES, Attribute, Index, Table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import GlobalSecondaryIndexTypeDef, KeySchemaElementTypeDef
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_sqs import SQSClient
 
 VISIBILITY_S = 30
@@ -25,13 +26,15 @@ class Resources:
 
     tables: Mapping[str, str]
     usage_queue_url: str
+    byok_kms_key: str
 
 
 def provision(stage: str) -> Resources:
     """Create everything, with the AWS account of the environment. Nothing of it may exist yet."""
     dynamodb = boto3.client("dynamodb")
     tables = {table.name: create_table(dynamodb, table, f"turnpike-{stage}-{table.name}") for table in TABLES}
-    return Resources(tables, create_usage_queue(boto3.client("sqs"), f"turnpike-{stage}-usage"))
+    queue_url = create_usage_queue(boto3.client("sqs"), f"turnpike-{stage}-usage")
+    return Resources(tables, queue_url, create_byok_key(boto3.client("kms")))
 
 
 def create_table(client: "DynamoDBClient", table: Table, name: str) -> str:
@@ -68,6 +71,11 @@ def create_usage_queue(client: "SQSClient", name: str) -> str:
     redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": _MAX_DELIVERIES}
     attributes = {"VisibilityTimeout": str(VISIBILITY_S), "RedrivePolicy": json.dumps(redrive)}
     return client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
+
+
+def create_byok_key(client: "KMSClient") -> str:
+    """The key under which customers' provider keys are sealed; returns its id."""
+    return client.create_key(Description="Provider keys of customers")["KeyMetadata"]["KeyId"]
 
 
 def _key_schema(partition_key: Attribute, sort_key: Attribute | None) -> "list[KeySchemaElementTypeDef]":

@@ -25,7 +25,13 @@ STAGE = "e2e"
 
 def create_tables() -> None:
     resources = provision(STAGE)
-    say({**resources.tables, "usage_queue_url": resources.usage_queue_url})
+    say(
+        {
+            **resources.tables,
+            "usage_queue_url": resources.usage_queue_url,
+            "byok_kms_key": resources.byok_kms_key,
+        }
+    )
 
 
 def seed(account_id: str, credit_usd: str) -> None:

@@ -78,9 +78,16 @@ class Deployment:
 
     def ledger_items(self, account_id: str) -> list[dict[str, Any]]:
         """Every item of an account, as it is stored."""
+        return self._items("TURNPIKE_LEDGER_TABLE", account_id)
+
+    def byok_items(self, account_id: str) -> list[dict[str, Any]]:
+        """Every provider key of an account, as it is stored."""
+        return self._items("TURNPIKE_BYOK_TABLE", account_id)
+
+    def _items(self, table: str, account_id: str) -> list[dict[str, Any]]:
         with self.dynamodb() as client:
             pages = client.get_paginator("query").paginate(
-                TableName=self.variables["TURNPIKE_LEDGER_TABLE"],
+                TableName=self.variables[table],
                 KeyConditionExpression="pk = :account",
                 ExpressionAttributeValues={":account": {"S": f"ACCOUNT#{account_id}"}},
                 ConsistentRead=True,
@@ -109,6 +116,8 @@ def deployment(folder: Path) -> Iterator[Deployment]:
             "TURNPIKE_LEDGER_TABLE": created["ledger"],
             "TURNPIKE_KEYS_TABLE": created["keys"],
             "TURNPIKE_USAGE_QUEUE_URL": created["usage_queue_url"],
+            "TURNPIKE_BYOK_TABLE": created["byok"],
+            "TURNPIKE_BYOK_KMS_KEY": created["byok_kms_key"],
             "TURNPIKE_CATALOG_TABLE": created["catalog"],
             "TURNPIKE_CATALOG_ARTEFACT": str(built_catalog()),
             "TURNPIKE_CATALOG_REFRESH_S": "0",

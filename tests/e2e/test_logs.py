@@ -78,10 +78,33 @@ def requests(run: Run) -> Sequence[tuple[str, str, dict[str, Any]]]:
         ("DELETE", f"/keys/{MARK}", {"headers": manager}),
         ("POST", "/keys", {"json": {"name": MARK, "limit": MARK}, "headers": manager}),
         ("POST", "/keys", {"json": {"name": MARK}, "headers": manager}),
+        *provider_keys(manager),
         ("POST", "/credits/grants", {"json": {"amount": 1, "idempotency_key": MARK}, "headers": manager}),
         ("GET", f"/activity?date={MARK}", {"headers": manager}),
         ("POST", "/analytics/query", {"json": {"metrics": [MARK]}, "headers": manager}),
         ("POST", "/analytics/query", {"json": query, "headers": manager}),
+    ]
+
+
+def provider_keys(manager: dict[str, str]) -> Sequence[tuple[str, str, dict[str, Any]]]:
+    """Customers' own, which are disabled, refused, or for nobody."""
+    key = {"provider": "groq", "key": f"gsk_{MARK}", "disabled": True}
+    account = f'{{"type": "service_account", "private_key": "{MARK}"'
+    bodies: list[dict[str, Any]] = [
+        {**key, "name": MARK, "allowed_models": [MARK]},
+        {**key, "key": f"{MARK} {MARK}"},
+        {**key, "key": [MARK]},
+        {**key, "provider": MARK},
+        {**key, "provider": "azure", "key": f'[{{"api_key": "{MARK}"'},
+        {**key, "provider": "amazon-bedrock", "key": f'{{"accessKeyId": "{MARK}", "secretAccessKey": "{MARK}"}}'},
+        {**key, "provider": "google-vertex", "key": f'{account}, "client_email": "{MARK}", "project_id": "p"}}'},
+        {**key, "provider": "google-vertex", "key": account},
+        {**key, MARK: MARK},
+    ]
+    return [
+        *(("POST", "/byok", {"json": body, "headers": manager}) for body in bodies),
+        ("PATCH", f"/byok/{MARK}", {"json": {"key": MARK}, "headers": manager}),
+        ("GET", f"/byok?provider={MARK}", {"headers": manager}),
     ]
 
 

@@ -101,7 +101,7 @@ class TestTable:
 
 
 def test_money_keys_and_catalog_are_durable() -> None:
-    assert {table.name for table in TABLES if table.is_durable} == {"ledger", "keys", "catalog"}
+    assert {table.name for table in TABLES if table.is_durable} == {"ledger", "keys", "byok", "catalog"}
 
 
 def test_a_usage_event_that_cannot_be_settled_is_parked(template: Template) -> None:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import botocore.session
@@ -14,6 +15,7 @@ from turnpike.storage.schema import KEYS, LEDGER, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -41,6 +43,17 @@ def sqs(aws: Emulator) -> "SQSClient":
 @pytest.fixture(scope="session")
 def secretsmanager(aws: Emulator) -> "SecretsManagerClient":
     return cast("SecretsManagerClient", _client(aws, "secretsmanager"))
+
+
+@pytest.fixture(scope="session")
+def kms(aws: Emulator) -> "KMSClient":
+    return cast("KMSClient", _client(aws, "kms"))
+
+
+@pytest.fixture(scope="session")
+def lost_kms(aws: Emulator) -> "KMSClient":
+    """One that finds nobody: the discard port, where nobody listens."""
+    return cast("KMSClient", _client(replace(aws, port=9), "kms"))
 
 
 @pytest.fixture(scope="module")

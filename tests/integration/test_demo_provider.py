@@ -63,6 +63,13 @@ def test_a_wrong_key_is_refused(client: httpx2.Client) -> None:
     assert response.json()["error"]["code"] == "invalid_api_key"
 
 
+def test_a_customer_has_a_key_of_their_own(client: httpx2.Client) -> None:
+    for key, status in (("demo-byok-somebody", 200), ("other-demo-byok-somebody", 401)):
+        headers = {"authorization": f"Bearer {key}"}
+        assert client.get("/v1/models", headers=headers).status_code == status
+    assert client.get("/stats").json()["customers"] == {"demo-byok-somebody": 1}
+
+
 def test_an_answer_quotes_what_was_said_and_counts_it(client: httpx2.Client) -> None:
     answer = ask(client).json()
     content = answer["choices"][0]["message"]["content"]

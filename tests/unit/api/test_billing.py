@@ -149,7 +149,9 @@ async def test_a_settled_generation_is_told_in_full(office: Office) -> None:
 
 
 async def test_every_attempt_is_told_by_its_providers_name_and_endpoint(office: Office) -> None:
-    failed, answered = (await office.read(is_byok=True))["provider_responses"]
+    ours = Attempt("two", "acme/chat", "chat", 503, 40, "provider_unavailable", "two", provider_name="Two")
+    theirs = Attempt("one", "acme/chat", "chat", 200, 860, tag="one", is_byok=True)
+    failed, answered = (await office.read(is_byok=True, attempts=(ours, theirs)))["provider_responses"]
 
     assert (failed["status"], failed["provider_name"], failed["latency"], failed["is_byok"]) == (503, "Two", 40, False)
     assert "id" not in failed

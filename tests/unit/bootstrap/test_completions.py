@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from infra.catalog import built_catalog
+from turnpike.bootstrap.byok import parse_fee
 from turnpike.bootstrap.completions import build_hedge, build_signer, build_tokens, build_upstream
+from turnpike.bootstrap.opt_in import find_own_routes
 from turnpike.bootstrap.resources import Resources
 from turnpike.domain.health import no_health
 from turnpike.providers.transport import PooledTransport
@@ -82,3 +84,16 @@ def test_hedging_is_off_until_a_percentile_is_named() -> None:
     assert hedge.percentile == "p90"
     with pytest.raises(ValueError, match="TURNPIKE_HEDGE_AFTER is p95; it may be p50, p75, p90, p99 or empty"):
         build_hedge("p95", no_health)
+
+
+@pytest.mark.parametrize("fee", ["-0.1", "1.01", "5 %", "NaN", "Infinity", ""])
+def test_a_fee_is_a_share(fee: str) -> None:
+    assert [str(parse_fee(share)) for share in ("0", "0.05", "1")] == ["0", "0.05", "1"]
+    with pytest.raises(ValueError, match="TURNPIKE_BYOK_FEE is"):
+        parse_fee(fee)
+
+
+@pytest.mark.parametrize("missing", ["TURNPIKE_BYOK_TABLE", "TURNPIKE_BYOK_KMS_KEY"])
+def test_without_encryption_no_keys_of_customers_are_looked_for(tmp_path: Path, missing: str) -> None:
+    own = {"TURNPIKE_BYOK_TABLE": "byok", "TURNPIKE_BYOK_KMS_KEY": "key", missing: ""}
+    assert find_own_routes(resources(tmp_path, **own)) is None

@@ -17,6 +17,7 @@ from turnpike.domain.pricing import (
     cache_discount,
     exact_cost,
     in_tier,
+    multiplied,
     parse_pricing,
     present_price,
     price,
@@ -312,3 +313,20 @@ def test_no_prompt_costs_more_than_what_it_may_reach(pricing: Pricing, given_: i
 )
 def test_prices_are_written_plainly(price_: str, text: str) -> None:
     assert present_price(Decimal(price_)) == text
+
+
+@given(st.integers(0, 300), tokens, st.sampled_from([FULL, STEPPED]), st.decimals(0, 1, places=3))
+def test_a_share_of_all_prices_is_that_share_of_the_cost(
+    prompt: int, output: int, pricing: Pricing, by: Decimal
+) -> None:
+    usage = Usage(prompt, output, cached_tokens=prompt // 2, reasoning_tokens=output // 2)
+    share = price(usage, multiplied(pricing, by), NOON).total
+    whole = price(usage, pricing, NOON).total
+    # Both are rounded up to whole nano-USD, each once.
+    assert whole * by - by <= share < whole * by + 1
+
+
+def test_nothing_of_all_prices_is_nothing() -> None:
+    assert multiplied(STEPPED, Decimal(0)) == Pricing()
+    assert multiplied(STEPPED, Decimal(1)) == STEPPED
+    assert multiplied(multiplied(FULL, Decimal(4)), Decimal("0.25")) == FULL

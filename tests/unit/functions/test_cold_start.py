@@ -27,6 +27,7 @@ _FORBIDDEN = (
     # Other functions' edges and use cases.
     "turnpike.api.analytics",
     "turnpike.api.billing",
+    "turnpike.api.byok",
     "turnpike.api.catalog",
     "turnpike.api.keys",
     "turnpike.api.payments",
@@ -35,15 +36,22 @@ _FORBIDDEN = (
     # What only some requests use.
     "turnpike.domain.activity",
     "turnpike.storage.activity",
+    "turnpike.domain.byok_catalog",
     "turnpike.domain.free_quota",
     "turnpike.domain.healing",
     "turnpike.domain.json_repair",
     "turnpike.domain.response_cache",
+    "turnpike.domain.routing.sections",
+    "turnpike.providers.customer_credentials",
+    "turnpike.providers.customer_keys",
     "turnpike.services.free_quota",
     "turnpike.services.response_cache",
+    "turnpike.services.route_own",
     "turnpike.storage.free_quota",
     "turnpike.storage.response_cache",
+    "turnpike.storage.vault",
     "turnpike.services.grant_credit",
+    "turnpike.services.manage_byok",
     "turnpike.services.manage_keys",
     "uvicorn",
     "yaml",
@@ -71,6 +79,9 @@ def started() -> dict[str, object]:
         "TURNPIKE_KEYS_TABLE": "keys",
         "TURNPIKE_USAGE_QUEUE_URL": "http://127.0.0.1:9/queue",
         "TURNPIKE_CATALOG_TABLE": "catalog",
+        # Whether customers may bring keys or not: their encryption is loaded with the first that does.
+        "TURNPIKE_BYOK_TABLE": "byok",
+        "TURNPIKE_BYOK_KMS_KEY": "alias/byok",
         "TURNPIKE_CATALOG_ARTEFACT": str(built_catalog()),
     }
     printed = subprocess.run([sys.executable, "-c", _PROGRAM], env=environ, capture_output=True, check=True, text=True)

@@ -1,11 +1,14 @@
 """What is held for a request, where prices change with its length, the hour, and what is thought."""
 
+from dataclasses import replace
 from decimal import Decimal
 
+from turnpike.domain.byok import Byok
 from turnpike.domain.money import NanoUsd
 from turnpike.domain.pricing import parse_pricing
 from turnpike.services.admit import affordable_tokens, dearest_output, worst_cost
 
+from tests.fake_byok import own_key
 from tests.scenario import endpoint
 
 NOON = 1_795_521_600
@@ -62,3 +65,15 @@ def test_what_is_affordable_is_covered() -> None:
             if tokens:
                 assert worst_cost([STEPPED, PLAIN], prompt_tokens, tokens, NOON) <= available
                 assert worst_cost([STEPPED, PLAIN], prompt_tokens, tokens + 1, NOON) > available
+
+
+def test_of_a_customers_own_key_the_fee_alone_is_held() -> None:
+    own = replace(PLAIN, byok=Byok(own_key(), Decimal("0.1")))
+    assert worst_cost([own], 100, 10, NOON) == (100 * 1_000 + 10 * 2_000) / 10
+    assert affordable_tokens([own], 0, NanoUsd(2_000), NOON) == 10
+    # Whichever of them answers.
+    assert worst_cost([own, PLAIN], 100, 10, NOON) == worst_cost([PLAIN], 100, 10, NOON)
+    free = replace(STEPPED, byok=Byok(own_key(), Decimal(0)))
+    assert worst_cost([free], 5_000, 10, NOON) == 0
+    long = replace(STEPPED, byok=Byok(own_key(), Decimal("0.5")))
+    assert worst_cost([long], 1001, 10, NOON) == (1001 * 10_000 + 10 * 20_000) / 2

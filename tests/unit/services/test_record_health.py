@@ -87,3 +87,13 @@ def test_what_is_too_old_or_says_too_little_is_left_out(untold: Attempt) -> None
     record = RecordHealth(counts)
     record.note(generation(untold), NOW)
     assert (record.write(), counts.writes) == (0, 0)
+
+
+def test_what_a_customers_own_key_met_says_nothing_of_ours() -> None:
+    counts = InMemoryHealthCounts()
+    record = RecordHealth(counts)
+    record.note(generation(attempt(outcome="failed", status=401, is_byok=True), attempt()), NOW)
+    assert record.write() == 1
+    (of_ours,) = counted(counts).values()
+    assert of_ours["o0"] == 1
+    assert not any(name.startswith(("f", "c")) for name in of_ours)

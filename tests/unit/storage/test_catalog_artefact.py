@@ -244,3 +244,59 @@ class TestProviders:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatalogArtefactError, match=r"none\.gz: .*make catalog"):
         read_artefact(tmp_path / "none.gz")
+
+
+class TestForCustomersWithKeysOfTheirOwn:
+    ENDPOINTS = (endpoint("one"), endpoint("two", tiers={"flex": {"prompt": "0.0000005"}}))
+
+    def test_what_no_credential_of_ours_opens_is_there_and_marked(self) -> None:
+        served = catalog(*self.ENDPOINTS, environ={"ONE_API_KEY": "k"})
+        whole = served.with_unserved()
+
+        assert [each.provider for each in served.get_model("acme/chat").endpoints] == ["one"]
+        found = [(each.tag, each.is_shared) for each in whole.get_model("acme/chat").endpoints]
+        assert found == [("one", True), ("two", False), ("two/flex", False)]
+        assert whole.get_provider("two").name == "Two"
+        with pytest.raises(KeyError):
+            served.get_provider("two")
+
+    def test_it_is_made_once_and_is_the_same_catalog(self) -> None:
+        served = catalog(*self.ENDPOINTS)
+        whole = served.with_unserved()
+
+        assert served.with_unserved() is whole
+        assert whole.with_unserved() is whole
+        assert whole.version == served.version
+        assert whole.resolve("acme/old") == served.resolve("acme/old")
+
+    def test_a_model_that_nobody_serves_is_there(self) -> None:
+        served = catalog(endpoint("two"), environ={})
+
+        with pytest.raises(ModelNotFound):
+            served.get_model("acme/chat")
+        assert served.with_unserved().get_model("acme/chat").endpoints[0].is_shared is False
+
+    def test_addresses_are_completed_by_what_a_key_brings(self) -> None:
+        providers = {
+            "plain": {"name": "P", "wire": "openai_compatible", "base_url": "https://plain.test/v1"},
+            "regional": {
+                "name": "R",
+                "wire": "openai_compatible",
+                "base_url": "https://{region}.test/{project}",
+                "variables": {"region": "us"},
+            },
+            "anywhere": {"name": "A", "wire": "openai_compatible"},
+        }
+        environ = {"PLAIN_BASE_URL": "https://proxy.test/v1", "REGIONAL_BASE_URL": "https://ours.test"}
+        served = catalog(environ=environ, providers=providers)
+
+        assert served.address_of("plain", {}) == "https://proxy.test/v1"
+        # Ours is another customer's resource.
+        own = {"region": "eu", "project": "p"}
+        assert served.address_of("regional", own) == "https://eu.test/p"
+        assert served.address_of("regional", {"project": "p"}) == "https://us.test/p"
+        assert served.address_of("regional", {"region": "eu"}) is None
+        assert served.address_of("regional", {**own, "region": "evil.example/"}) is None
+        assert served.address_of("regional", {}) == "https://ours.test"
+        assert served.address_of("anywhere", {}) is None
+        assert served.address_of("anywhere", {"base_url": "https://mine.test/v1"}) == "https://mine.test/v1"

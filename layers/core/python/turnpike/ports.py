@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     # What only some requests use is not loaded with what all of them do.
     from turnpike.domain.activity import ActivityDays
     from turnpike.domain.auto_top_up import Attempt, AutoTopUp
+    from turnpike.domain.byok import ByokKey, Sealed
     from turnpike.domain.free_quota import FullWindow
     from turnpike.domain.health import HealthReport, HealthSnapshot
     from turnpike.domain.payments import Checkout, CheckoutOrder, Payment, PaymentEvent, SavedPaymentMethod
@@ -219,6 +220,34 @@ class ApiKeys(Protocol):
 
     def delete(self, key: ApiKey) -> None:
         """Deleting a key that is gone is a no-op."""
+
+
+class ByokKeys(Protocol):
+    """Customers' own keys for providers. All of them may raise TemporarilyBusy."""
+
+    def list_for(self, account_id: AccountId) -> "Sequence[ByokKey]":
+        """Those that are not deleted, as last written, in the order in which each provider's are tried."""
+
+    def find(self, account_id: AccountId, key_id: str) -> "ByokKey | None":
+        """As last written; None for one that is deleted."""
+
+    def create(self, key: "ByokKey") -> None:
+        """Raises Conflict when there ever was one of this id."""
+
+    def replace(self, key: "ByokKey", *, was: "ByokKey") -> None:
+        """Write a changed key if it is still as it `was`. Raises Conflict otherwise."""
+
+    def delete(self, key: "ByokKey", now_s: int) -> None:
+        """Wipe its secret, and keep for a while that there was one. Deleting what is gone is a no-op."""
+
+
+class Vault(Protocol):
+    """Seals secrets so that they open for the same context alone. Both raise VaultError and TemporarilyBusy."""
+
+    def seal(self, secret: str, context: Mapping[str, str]) -> "Sealed":
+        """The context is no secret."""
+
+    def open(self, sealed: "Sealed", context: Mapping[str, str]) -> str: ...
 
 
 class FreeQuota(Protocol):

@@ -70,6 +70,13 @@ class Settings:
     one's; 31 days are the least, for the 30 completed ones that GET /activity tells."""
     longest_wait_s: float = 3600.0
     """How long an endpoint is left alone at most, whatever its Retry-After says."""
+    byok_table: str = ""
+    """Where customers' own provider keys are kept; they are taken where there is a key for their encryption, too."""
+    byok_kms_key: str = ""
+    """Id, alias or ARN of the AWS KMS key under which they are sealed. Without one the deployment takes no such keys,
+    and reads none that it took before."""
+    byok_fee: str = "0"
+    """What a request with a customer's own key is charged, as a share of what it would cost otherwise: 0.05 for 5 %."""
     hedge_after: str = ""
     """The percentile (p50, p75, p90, p99) of an endpoint's own time to the first content after which a second one
     is asked beside it, and the faster one answers; empty for never. What the slower one costs is absorbed."""

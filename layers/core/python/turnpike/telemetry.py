@@ -26,6 +26,8 @@ HEALTH_FAILURES = "HealthFailures"
 """Count: statistics of endpoints could not be written or read; routing goes on without the newest."""
 PROVIDER_REFUSED_US = "ProviderRefusedUs"
 """Count: a provider answered 401, 402 or 403, which is our credential or contract, not the client's request."""
+BYOK_FAILURES = "ByokFailures"
+"""Count: customers' own provider keys could not be read, opened or sealed; nothing is charged to us in their place."""
 CATALOG_REFRESH_FAILED = "CatalogRefreshFailed"
 """Count: a newer catalog could not be had, or not be used; the last good one is served."""
 

@@ -15,9 +15,9 @@ from turnpike.api.present_keys import present_current_key, present_key
 from turnpike.api.resource import resource
 from turnpike.api.times import parse_time
 from turnpike.api.validation import parse
+from turnpike.api.workspaces import check_workspace
 from turnpike.domain.amounts import parse_limit
 from turnpike.domain.errors import InvalidRequest
-from turnpike.domain.ids import AccountId
 from turnpike.services.manage_keys import KeyChanges, ManageKeys, NewKey
 from turnpike.services.read_current_key import ReadCurrentKey
 
@@ -61,7 +61,7 @@ def routes(guard: Guard, manage_keys: ManageKeys, read_current_key: ReadCurrentK
     async def list_keys(request: Request) -> Response:
         principal = await guard.management(request.headers)
         query = request.query_params
-        _check_workspace(query.get("workspace_id"), principal.account_id)
+        check_workspace(query.get("workspace_id"), principal.account_id)
         reports = await manage_keys.list(
             principal.account_id,
             include_disabled=queries.flag(query, "include_disabled"),
@@ -73,7 +73,7 @@ def routes(guard: Guard, manage_keys: ManageKeys, read_current_key: ReadCurrentK
     async def create(request: Request) -> Response:
         principal = await guard.management(request.headers)
         body = parse(CreateKeyBody, await read_json(request))
-        _check_workspace(body.workspace_id, principal.account_id)
+        check_workspace(body.workspace_id, principal.account_id)
         report, secret = await manage_keys.create(principal.account_id, _new_key(body))
         return json_response({"data": present_key(report), "key": secret}, 201, {"cache-control": "no-store"})
 
@@ -85,7 +85,7 @@ def routes(guard: Guard, manage_keys: ManageKeys, read_current_key: ReadCurrentK
     async def update(request: Request) -> Response:
         principal = await guard.management(request.headers)
         body = parse(UpdateKeyBody, await read_json(request))
-        _check_workspace(body.workspace_id, principal.account_id)
+        check_workspace(body.workspace_id, principal.account_id)
         changes = _key_changes(body)
         report = await manage_keys.update(principal.account_id, request.path_params["hash"], changes)
         return json_response({"data": present_key(report)})
@@ -129,9 +129,3 @@ def _key_changes(body: UpdateKeyBody) -> KeyChanges:
     if "include_byok_in_limit" in sent:
         changes["include_byok_in_limit"] = body.include_byok_in_limit
     return changes
-
-
-def _check_workspace(workspace_id: str | None, account_id: AccountId) -> None:
-    """An account is its own and only workspace for now."""
-    if workspace_id is not None and workspace_id != account_id:
-        raise InvalidRequest("is not a workspace of this account", field="workspace_id")

@@ -99,6 +99,6 @@ def _present_attempt(generation: Generation, attempt: Attempt) -> dict[str, Any]
         "provider_name": name or attempt.provider,
         "model_permaslug": attempt.model,
         "latency": attempt.latency_ms,
-        "is_byok": answered and generation.is_byok,
+        "is_byok": attempt.is_byok,
         **({"id": generation.upstream_id} if answered and generation.upstream_id else {}),
     }

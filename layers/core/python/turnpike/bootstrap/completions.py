@@ -11,8 +11,9 @@ import orjson
 from turnpike.api.chat import handler as chat
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.health import build_health
-from turnpike.bootstrap.opt_in import count_free_requests, find_answers
+from turnpike.bootstrap.opt_in import count_free_requests, find_answers, find_own_routes
 from turnpike.bootstrap.resources import Resources, resources
+from turnpike.domain.catalog import Catalog, Provider
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.health import Health
 from turnpike.domain.service_accounts import parse_service_account
@@ -62,6 +63,7 @@ def build_app(parts: Resources) -> Edge:
                 hedge=build_hedge(settings.hedge_after, health),
                 count_free=count_free_requests(parts),
                 stickiness=Stickiness(time.monotonic),
+                route_own=find_own_routes(parts),
             ),
             keepalive_s=settings.keepalive_s,
             find_answer=find_answers(parts, settings.cache_table) if settings.cache_table else None,
@@ -92,11 +94,19 @@ def build_upstream(parts: Resources) -> HttpUpstream:
     return HttpUpstream(
         parts.catalog.providers,
         parts.provider_keys,
-        find_provider=parts.catalog.get_provider,
+        find_provider=partial(_find_provider, parts.catalog),
         tokens=tokens,
         signer=build_signer(parts),
         transport=transport,
     )
+
+
+def _find_provider(catalog: Catalog, slug: str) -> Provider:
+    """Also one that only customers have keys for. Raises KeyError."""
+    try:
+        return catalog.get_provider(slug)
+    except KeyError:
+        return catalog.with_unserved().get_provider(slug)
 
 
 def build_tokens(parts: Resources, transport: PooledTransport) -> Mapping[str, TokenSource]:

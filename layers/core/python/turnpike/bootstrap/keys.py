@@ -1,10 +1,17 @@
-"""Composes the keys function: the key in use, and the management of keys."""
+"""Composes the keys function: the key in use, and the management of keys, ours and those for providers."""
 
-from turnpike.api import keys
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from turnpike.api import byok, keys
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.services.manage_keys import ManageKeys
 from turnpike.services.read_current_key import ReadCurrentKey
+
+if TYPE_CHECKING:
+    from turnpike.services.manage_byok import ManageByok
 
 
 def app() -> Edge:
@@ -13,9 +20,26 @@ def app() -> Edge:
 
 def build_app(parts: Resources) -> Edge:
     return Edge(
-        keys.routes(
-            parts.guard,
-            ManageKeys(parts.api_keys, parts.ledger),
-            ReadCurrentKey(parts.api_keys, parts.ledger, parts.free_quota),
-        )
+        [
+            *keys.routes(
+                parts.guard,
+                ManageKeys(parts.api_keys, parts.ledger),
+                ReadCurrentKey(parts.api_keys, parts.ledger, parts.free_quota),
+            ),
+            *byok.routes(parts.guard, _find_manage_byok(parts)),
+        ]
     )
+
+
+def _find_manage_byok(parts: Resources) -> "Callable[[], ManageByok] | None":
+    """None where the deployment takes no provider keys of its customers, and then nothing of it is loaded."""
+    if not (parts.settings.byok_table and parts.settings.byok_kms_key):
+        return None
+
+    @cache
+    def case() -> "ManageByok":
+        from turnpike.bootstrap.byok import build_manage_byok
+
+        return build_manage_byok(parts)
+
+    return case

@@ -94,7 +94,8 @@ def build_metering(parts: Resources) -> Metering:
 
 def _note(generation: Generation, resolution: Resolution) -> None:
     """The one log line of a request: everything an operator asks about it, and nothing that was said in it."""
-    absorbed = max(0, generation.upstream_cost - resolution.charged)
+    # What the customer's own provider account was charged is no cost of ours.
+    absorbed = 0 if generation.is_byok else max(0, generation.upstream_cost - resolution.charged)
     absorbed += sum(attempt.absorbed_cost for attempt in generation.attempts)
     _count(generation, resolution, absorbed)
     usage = generation.usage
@@ -112,6 +113,7 @@ def _note(generation: Generation, resolution: Resolution) -> None:
             "completion_tokens": usage.completion_tokens,
             "charged_nanousd": resolution.charged,
             "absorbed_nanousd": absorbed,
+            "is_byok": generation.is_byok,
             "latency_ms": generation.latency_ms,
             "generation_time_ms": generation.generation_time_ms,
         },
@@ -123,7 +125,8 @@ def _count(generation: Generation, resolution: Resolution, absorbed: int) -> Non
     metrics.add_metric(CHARGED_USD, MetricUnit.NoUnit, present_usd(resolution.charged))
     if absorbed:
         metrics.add_metric(ABSORBED_USD, MetricUnit.NoUnit, present_usd(NanoUsd(absorbed)))
-    outcomes = Counter(attempt.outcome for attempt in generation.attempts)
+    # Nor is it an operator's concern what became of attempts with a customer's own key.
+    outcomes = Counter(attempt.outcome for attempt in generation.attempts if not attempt.is_byok)
     counted = {
         ATTEMPTS: outcomes.total(),
         FAILED_ATTEMPTS: outcomes["failed"],

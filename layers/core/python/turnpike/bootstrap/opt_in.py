@@ -11,6 +11,7 @@ from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId
 from turnpike.services.complete_chat import Origin
 from turnpike.services.free_pass import CountFree
+from turnpike.services.own_keys import RouteOwn
 from turnpike.telemetry import logger
 
 if TYPE_CHECKING:
@@ -47,6 +48,16 @@ def find_answers(parts: Resources, table: str) -> "FindAnswer":
         return await case()(principal, request, content, origin, endpoint)
 
     return find
+
+
+def find_own_routes(parts: Resources) -> RouteOwn | None:
+    """None where the deployment takes no provider keys of its customers, and then nothing of it is loaded."""
+    if not (parts.settings.byok_table and parts.settings.byok_kms_key):
+        return None
+    # Now, as it is asked for every request.
+    from turnpike.bootstrap.byok import build_route_own
+
+    return build_route_own(parts)
 
 
 def _log_unrecorded(generation: Generation) -> None:

@@ -29,6 +29,7 @@ from turnpike.telemetry import CATALOG_REFRESH_FAILED, MetricUnit, count, log_fa
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -71,6 +72,10 @@ class Resources:
     @cached_property
     def secrets(self) -> "SecretsManagerClient":
         return cast("SecretsManagerClient", self._session.create_client("secretsmanager", config=_AWS_CONFIG))
+
+    @cached_property
+    def kms(self) -> "KMSClient":
+        return cast("KMSClient", self._session.create_client("kms", config=_AWS_CONFIG))
 
     @cached_property
     def ledger(self) -> DynamoLedger:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from turnpike.domain.errors import ModelNotFound
-from turnpike.domain.pricing import Pricing
+from turnpike.domain.pricing import Pricing, multiplied
+
+if TYPE_CHECKING:
+    from turnpike.domain.byok import Byok
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ class Endpoint:
     """Where the provider answers from, as far as the model's name says it."""
     input_modalities: tuple[str, ...] | None = None
     """None where it takes all that its model takes."""
+    is_shared: bool = True
+    """Whether a credential of our own opens it, for everybody; any other is nothing without a customer's key."""
+    byok: "Byok | None" = None
+    """The customer's own key that it is called with in place of ours."""
 
     @property
     def tag(self) -> str:
@@ -87,6 +94,10 @@ class Endpoint:
     def pricing_in(self, service_tier: str | None) -> Pricing:
         """What an answer costs that came in this tier, by the provider's own word for it."""
         return next((pricing for tier, pricing in self.tiers if tier == service_tier), self.pricing)
+
+    def charged(self, pricing: Pricing) -> Pricing:
+        """What our credit pays of a price of this endpoint's: all of it, or the fee for a call with another's key."""
+        return pricing if self.byok is None else multiplied(pricing, self.byok.fee)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +150,17 @@ class Catalog(Protocol):
     def current(self) -> "Catalog":
         """The catalog as it stands now, for one that changes while it is served: what a request is to go by."""
 
+    def with_unserved(self) -> "Catalog":
+        """The same with every provider and endpoint that is known, also those that no credential of ours opens.
+
+        Where a customer of theirs calls them is for `address_of` to say.
+        """
+
+    def address_of(self, provider: str, variables: Mapping[str, str]) -> str | None:
+        """Where a provider is called with a customer's key that brings these parts of the address, or `base_url` for
+        the whole of it; None while a part is missing.
+        """
+
 
 class FixedCatalog:
     """One that is there whole, and stays as it is."""
@@ -178,3 +200,9 @@ class FixedCatalog:
 
     def current(self) -> Self:
         return self
+
+    def with_unserved(self) -> Self:
+        return self
+
+    def address_of(self, provider: str, variables: Mapping[str, str]) -> str | None:
+        return variables.get("base_url") or self._providers[provider].base_url

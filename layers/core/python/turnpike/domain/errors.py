@@ -8,6 +8,7 @@
         InsufficientCredit        402 payment_required
         PermissionDenied          403 permission_denied
           KeyLimitExceeded        403 permission_denied
+          OwnKeyRefused           403 permission_denied       in domain/byok.py
         NotFound                  404 not_found
           NoEndpoints             404 not_found               availability no_endpoints | constraint_filtered | …
                                   403 permission_denied       availability region_restricted
@@ -23,6 +24,7 @@
         AttemptsFailed            the last attempt's status, as the client may see it
         TemporarilyBusy           503 provider_overloaded     our own storage throttles; try again
         PaymentProviderUnavailable 503 provider_unavailable
+      VaultError                  500 server                  in domain/byok.py
       LedgerError                 misuse of the ledger; a bug or a redelivery, never a client's fault
         HoldNotFound
         HoldMismatch              the same id with another amount, or not as it was seen
@@ -166,7 +168,8 @@ class UpstreamError(TurnpikeError):
     """One attempt failed. `upstream_status` is the provider's own; None when nothing was answered.
 
     `message` may quote the provider and is shown to clients, so adapters strip it of credentials;
-    it is never logged, since providers echo parts of prompts in it.
+    it is never logged, since providers echo parts of prompts in it. `is_refusal`: of the credential or the contract,
+    whatever status that came with.
     """
 
     def __init__(
@@ -179,6 +182,7 @@ class UpstreamError(TurnpikeError):
         retryable: bool,
         provider_code: str | None = None,
         retry_after_s: int | None = None,
+        is_refusal: bool = False,
     ) -> None:
         super().__init__(message)
         self.provider = provider
@@ -187,6 +191,7 @@ class UpstreamError(TurnpikeError):
         self.retryable = retryable
         self.provider_code = provider_code
         self.retry_after_s = retry_after_s
+        self.is_refusal = is_refusal or (retryable and upstream_status in (401, 402, 403))
         self.status = _STATUS_OF[error_type]
 
 
@@ -246,11 +251,10 @@ class AttemptsFailed(ServiceError):
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        previous = [{"provider": provider, "code": status} for provider, status in self.failed[:-1]]
         return {
             "provider_name": self.provider_name,
             **({"provider_code": self.last.provider_code} if self.last.provider_code else {}),
-            **({"previous_errors": previous} if previous else {}),
+            **previous_errors(self.failed),
         }
 
 
@@ -282,3 +286,9 @@ class HoldResolved(LedgerError):
     def __init__(self, hold_id: str, state: str) -> None:
         super().__init__(f"hold {hold_id} is {state}")
         self.state = state
+
+
+def previous_errors(failed: Sequence[tuple[str, int | None]]) -> Mapping[str, Any]:
+    """What `error.metadata` tells of the attempts before the last one."""
+    previous = [{"provider": provider, "code": status} for provider, status in failed[:-1]]
+    return {"previous_errors": previous} if previous else {}

@@ -38,6 +38,8 @@ class Attempt:
     """Of an attempt that did not answer; the generation has the name of the provider that did."""
     streamed_ms: int = 0
     """From a stream's first content to its end."""
+    is_byok: bool = False
+    """Whether it was made with the customer's own provider key, and so says nothing of our own."""
 
     @property
     def took_ms(self) -> int:

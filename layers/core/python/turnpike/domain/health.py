@@ -65,8 +65,14 @@ def failed_at_s(ended_at_s: float, waited_s: float) -> float:
 
 
 def endpoint_key(endpoint: "Endpoint | Attempt") -> str:
-    """What its statistics are kept under; the same after the catalog has been compiled anew."""
-    return f"{endpoint.provider}|{endpoint.upstream_model}|{endpoint.tag}"
+    """What its statistics are kept under; the same after the catalog has been compiled anew.
+
+    One that is called with a customer's own key has a name of its own: what becomes of that says nothing of ours.
+    """
+    key = f"{endpoint.provider}|{endpoint.upstream_model}|{endpoint.tag}"
+    if isinstance(endpoint, Endpoint) and endpoint.byok is not None:
+        return f"{key}|{endpoint.byok.key.id}"
+    return key
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,10 +207,26 @@ def in_tier(pricing: Pricing, tier: Mapping[str, Any]) -> Pricing:
     return replace(pricing, **changed)
 
 
+def multiplied(pricing: Pricing, by: Decimal) -> Pricing:
+    """Every price times `by`."""
+    if not by:
+        return _FREE
+    with localcontext(_EXACT):
+        changed: dict[str, Any] = {part: price * by for part in PARTS if (price := getattr(pricing, part)) is not None}
+        overrides = tuple(
+            replace(override, parts=tuple((part, price * by) for part, price in override.parts))
+            for override in pricing.overrides
+        )
+    return replace(pricing, **changed, overrides=overrides)
+
+
 def present_price(price: Decimal) -> str:
     """`0.00000015`, never `1.5E-7`."""
     text = f"{price:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+_FREE = Pricing()
 
 
 def _prompt_cost(usage: Usage, rates: Pricing) -> Decimal:

@@ -42,3 +42,9 @@ class SigV4Signer:
         if frozen is None:
             raise failure(self._provider, 401, "There are no AWS credentials")
         return frozen
+
+
+def signer_of(access_key_id: str, secret_access_key: str, *, provider: str) -> SigV4Signer:
+    """One that signs with these two, and asks nobody for others."""
+    credentials = Credentials(access_key_id, secret_access_key)
+    return SigV4Signer(lambda: credentials, provider=provider)

@@ -85,7 +85,8 @@ def failure(
 ) -> UpstreamError:
     """What a status with a message and a code means. `status` is 200 for an error inside an answer."""
     error_type, retryable = _classify(status, code or "", message)
-    if error_type == "provider_unavailable" and (status in (401, 402, 403) or _is_refusal(code, message)):
+    refused = error_type == "provider_unavailable" and (status in (401, 402, 403) or _is_refusal(code, message))
+    if refused:
         message = _REFUSED
     return UpstreamError(
         provider,
@@ -95,6 +96,7 @@ def failure(
         retryable=retryable,
         provider_code=code,
         retry_after_s=retry_after_s,
+        is_refusal=refused,
     )
 
 

@@ -5,7 +5,8 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
 import orjson
@@ -21,7 +22,10 @@ from turnpike.providers.options import with_options
 from turnpike.providers.readahead import ReadAhead
 from turnpike.providers.registry import adapter_for
 from turnpike.providers.remote_media import has_parts, with_fetched_media
-from turnpike.providers.transport import BROKEN, HEADERS, LATE, PooledTransport, chunks_of, read_body
+from turnpike.providers.transport import BROKEN, HEADERS, LATE, PooledTransport, chunks_of, post_form, read_body
+
+if TYPE_CHECKING:
+    from turnpike.providers.customer_credentials import CustomerCredentials
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 256 * 1024
@@ -134,8 +138,7 @@ class HttpUpstream:
             within_s = endpoint.timeouts.first_token_s / 2
             messages = await with_fetched_media(request.messages, adapter.fetches, self._fetcher, within_s=within_s)
             request = replace(request, messages=messages)
-        source = self._tokens.get(endpoint.provider)
-        key = self._api_keys.get(endpoint.provider, "") if source is None else await source.token()
+        key, signer = await self._credential(endpoint)
         built = adapter.build_request(request, endpoint, key)
         content = built.body
         if request.provider.options:
@@ -147,11 +150,26 @@ class HttpUpstream:
         except TypeError:
             fault = InvalidRequest("it is nested too deeply, or holds text that is not Unicode")
         else:
-            headers = built.headers if built.signing is None else await self._signed(built, url, body, endpoint)
+            headers = built.headers if built.signing is None else await self._signed(built, url, body, signer, endpoint)
             connect = {"timeout": {"connect": endpoint.timeouts.connect_s}}
             sent = httpx2.Request("POST", url, headers={**HEADERS, **headers}, content=body, extensions=connect)
             return _Call(adapter, sent, (key,) if built.signing is None else _secrets_in(headers))
         raise fault
+
+    async def _credential(self, endpoint: Endpoint) -> tuple[str, Signer | None]:
+        """What adapters take for a key, and who signs where they take none."""
+        if endpoint.byok is not None:
+            return await self._customers.credential(endpoint.provider, endpoint.byok.credential)
+        source = self._tokens.get(endpoint.provider)
+        key = self._api_keys.get(endpoint.provider, "") if source is None else await source.token()
+        return key, self._signer
+
+    @cached_property
+    def _customers(self) -> "CustomerCredentials":
+        # Not before it is needed: few customers bring keys of their own.
+        from turnpike.providers.customer_credentials import CustomerCredentials
+
+        return CustomerCredentials(partial(post_form, self._transport))
 
     def _adapter(self, endpoint: Endpoint) -> ProviderAdapter:
         provider = self._find_provider(endpoint.provider)
@@ -163,14 +181,14 @@ class HttpUpstream:
         return adapter
 
     async def _signed(
-        self, built: UpstreamRequest, url: httpx2.URL, body: bytes, endpoint: Endpoint
+        self, built: UpstreamRequest, url: httpx2.URL, body: bytes, signer: Signer | None, endpoint: Endpoint
     ) -> Mapping[str, str]:
         """The request's headers with their signature, which covers neither what is sent along with every request."""
-        if self._signer is None or built.signing is None:
+        if signer is None or built.signing is None:
             raise failure(endpoint.provider, 401)
         headers = {"host": url.netloc.decode("ascii"), **built.headers}
         # In a thread: credentials may have to be got anew first, over a network of their own.
-        return await asyncio.to_thread(self._signer.sign, str(url), headers, body, built.signing)
+        return await asyncio.to_thread(signer.sign, str(url), headers, body, built.signing)
 
     @asynccontextmanager
     async def _send(self, sent: httpx2.Request) -> AsyncIterator[httpx2.Response]:

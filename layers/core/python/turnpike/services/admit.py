@@ -1,9 +1,10 @@
 """Reserve the credit that a request may cost, before any provider is called."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from typing import NamedTuple
 
 from anyio.to_thread import run_sync
 
@@ -14,7 +15,7 @@ from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.ledger import Hold, key_limit_of
 from turnpike.domain.money import ZERO, NanoUsd, round_up
-from turnpike.domain.pricing import Pricing, tokens_for
+from turnpike.domain.pricing import Pricing, multiplied, tokens_for
 from turnpike.ports import Ledger
 from turnpike.services.leases import Leases
 from turnpike.services.reserve import OwnHold, Reserve
@@ -25,7 +26,7 @@ _WORTHWHILE_TOKENS = 16
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What is set aside for a generation, and the output that it pays for.
+    """What is set aside for a generation, and what it pays for: these endpoints, and so much output.
 
     `max_tokens` caps the upstream: as the client asked, or where credit is short.
     """
@@ -36,6 +37,20 @@ class Admission:
     reserve: Reserve
     prompt_tokens: int
     max_tokens: int | None
+    endpoints: Sequence[Endpoint] = ()
+
+
+class _Asked(NamedTuple):
+    principal: Principal
+    request: ChatRequest
+    generation_id: GenerationId
+    prompt_tokens: int
+    now_s: int
+
+    @property
+    def key_counts_byok(self) -> bool:
+        """Whether the key's limit counts what the customer's own provider accounts are charged."""
+        return self.principal.key.limit is not None and self.principal.key.include_byok_in_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,9 @@ class Admit:
     which a stream extends as it grows; an account or a key that cannot cover even that gets an answer as long
     as its credit reaches, instead of a refusal. So does one that could not pay for the longest answer there
     may be, where the answer comes whole and nothing can be extended while it grows.
+
+    Customers' own provider keys cost no credit but our fee. Where the rest of a route cannot be paid for, they serve
+    without it.
     """
 
     ledger: Ledger
@@ -62,85 +80,140 @@ class Admit:
         now_s: int,
     ) -> Admission:
         """Raises InsufficientCredit naming what is affordable, KeyLimitExceeded, TemporarilyBusy."""
+        asked = _Asked(principal, request, generation_id, prompt_tokens, now_s)
+        own = [endpoint for endpoint in route if endpoint.byok is not None]
+        if not own or len(own) == len(route):
+            return await self._admit(asked, route)
+        try:
+            # A whole answer on the customer's account is better than a short one on ours.
+            return await self._admit(asked, route, least_tokens=self.allowance_tokens)
+        except (InsufficientCredit, KeyLimitExceeded):
+            return await self._admit(asked, own)
+
+    async def _admit(
+        self, asked: _Asked, route: Sequence[Endpoint], *, least_tokens: int = _WORTHWHILE_TOKENS
+    ) -> Admission:
+        """Without `max_tokens`, an answer of `least_tokens` is the shortest that is given for want of credit."""
         longest = max(endpoint.max_completion_tokens or endpoint.context_length for endpoint in route)
-        max_tokens = request.max_tokens
+        max_tokens = asked.request.max_tokens
         output_tokens = min(self.allowance_tokens, longest) if max_tokens is None else max_tokens
-        amount = worst_cost(route, prompt_tokens, output_tokens, now_s)
-        is_open = max_tokens is None and not request.stream
-        floor = worst_cost(route, prompt_tokens, longest, now_s) if is_open else ZERO
-        hold = self._new_hold(principal, generation_id, amount, now_s)
-        reserve: Reserve | None = self.leases.take(principal, amount, floor=floor) if self.leases else None
+        hold = self._new_hold(asked, route, output_tokens)
+        floor = _floor(asked, route, longest, hold)
+        reserve: Reserve | None = None
+        if self.leases and hold.byok_amount is None:
+            # A lease counts against the key's limit what it may cost us, and nothing else.
+            reserve = self.leases.take(asked.principal, hold.amount, floor=floor)
         if reserve is None:
             try:
                 reserve = await self._hold(hold, floor=floor)
             except (InsufficientCredit, KeyLimitExceeded) as error:
-                affordable = affordable_tokens(route, prompt_tokens, _room(error), now_s)
-                if max_tokens is not None or affordable < _WORTHWHILE_TOKENS:
-                    raise _refusal(error, principal, output_tokens, affordable) from None
-                max_tokens = affordable
-                reserve = await self._hold_less(hold, principal, route, prompt_tokens, affordable)
-        return Admission(generation_id, principal, now_s, reserve, prompt_tokens, max_tokens)
+                affordable = _affordable(asked, route, error)
+                if max_tokens is not None or affordable < max(_WORTHWHILE_TOKENS, min(least_tokens, output_tokens)):
+                    raise _refusal(error, asked.principal, output_tokens, affordable) from None
+                max_tokens = min(affordable, longest)
+                reserve = await self._hold_less(asked, hold, route, max_tokens)
+        return Admission(
+            asked.generation_id, asked.principal, asked.now_s, reserve, asked.prompt_tokens, max_tokens, route
+        )
 
-    def _new_hold(self, principal: Principal, generation_id: GenerationId, amount: NanoUsd, now_s: int) -> Hold:
+    def _new_hold(self, asked: _Asked, route: Sequence[Endpoint], output_tokens: int) -> Hold:
+        amount = worst_cost(route, asked.prompt_tokens, output_tokens, asked.now_s)
+        byok_amount = None
+        if asked.key_counts_byok and any(endpoint.byok for endpoint in route):
+            # Only one of them will answer, and none counts more than the one that counts most.
+            counted = worst_cost(route, asked.prompt_tokens, output_tokens, asked.now_s, rates=_counted)
+            byok_amount = NanoUsd(counted - amount)
         return Hold(
-            generation_id,
-            principal.account_id,
-            principal.key.hash,
+            asked.generation_id,
+            asked.principal.account_id,
+            asked.principal.key.hash,
             amount,
-            created_at_s=now_s,
-            expires_at_s=now_s + self.hold_ttl_s,
-            key_limit=key_limit_of(principal.key, now_s),
+            created_at_s=asked.now_s,
+            expires_at_s=asked.now_s + self.hold_ttl_s,
+            key_limit=key_limit_of(asked.principal.key, asked.now_s),
+            byok_amount=byok_amount,
         )
 
     async def _hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> Reserve:
         await run_sync(partial(self.ledger.hold, hold, floor=floor))
         return OwnHold(self.ledger, hold)
 
-    async def _hold_less(
-        self, hold: Hold, principal: Principal, route: Sequence[Endpoint], prompt_tokens: int, affordable: int
-    ) -> Reserve:
-        now_s = hold.created_at_s
-        amount = min(hold.amount, worst_cost(route, prompt_tokens, affordable, now_s))
+    async def _hold_less(self, asked: _Asked, hold: Hold, route: Sequence[Endpoint], affordable: int) -> Reserve:
+        less = self._new_hold(asked, route, affordable)
         try:
-            return await self._hold(replace(hold, amount=amount))
+            return await self._hold(less if less.counted < hold.counted else hold)
         except (InsufficientCredit, KeyLimitExceeded) as error:
             # Another request took the credit in between; this one is not worth a third try.
-            left = affordable_tokens(route, prompt_tokens, _room(error), now_s)
-            raise _refusal(error, principal, affordable, left) from None
+            left = _affordable(asked, route, error)
+            raise _refusal(error, asked.principal, affordable, left) from None
 
 
-def worst_cost(route: Sequence[Endpoint], prompt_tokens: int, output_tokens: int, at_s: float) -> NanoUsd:
+Rates = Callable[[Endpoint], Pricing]
+
+
+def _charged(endpoint: Endpoint) -> Pricing:
+    """What our credit pays."""
+    return endpoint.charged(endpoint.pricing)
+
+
+def _counted(endpoint: Endpoint) -> Pricing:
+    """What counts against a key's limit that counts everything: what is charged, here and there."""
+    return endpoint.pricing if endpoint.byok is None else multiplied(endpoint.pricing, 1 + endpoint.byok.fee)
+
+
+def worst_cost(
+    route: Sequence[Endpoint], prompt_tokens: int, output_tokens: int, at_s: float, *, rates: Rates = _charged
+) -> NanoUsd:
     """What the dearest endpoint of the route would charge: any of them may end up serving, at any of the prices that
     such a prompt may reach, and all of the output may be reasoning.
     """
     return round_up(
         max(
-            rates.prompt * prompt_tokens + rates.output * output_tokens + rates.request
-            for rates in _reachable(route, prompt_tokens, at_s)
+            each.prompt * prompt_tokens + each.output * output_tokens + each.request
+            for each in _reachable(route, prompt_tokens, at_s, rates)
         )
     )
 
 
-def affordable_tokens(route: Sequence[Endpoint], prompt_tokens: int, available: NanoUsd, at_s: float) -> int:
+def affordable_tokens(
+    route: Sequence[Endpoint], prompt_tokens: int, available: NanoUsd, at_s: float, *, rates: Rates = _charged
+) -> int:
     """Output tokens that `available` pays for on the dearest endpoint, after the prompt; 0 if not even that."""
-    left = NanoUsd(available - worst_cost(route, prompt_tokens, 0, at_s))
-    dearest = dearest_output(route, prompt_tokens, at_s)
+    left = NanoUsd(available - worst_cost(route, prompt_tokens, 0, at_s, rates=rates))
+    dearest = dearest_output(route, prompt_tokens, at_s, rates=rates)
     if left <= ZERO or dearest == 0:
         return 0
     return tokens_for(left, dearest)
 
 
-def dearest_output(route: Sequence[Endpoint], prompt_tokens: int, at_s: float) -> Decimal:
+def dearest_output(route: Sequence[Endpoint], prompt_tokens: int, at_s: float, *, rates: Rates = _charged) -> Decimal:
     """The most that a token of the answer may cost."""
-    return max(rates.output for rates in _reachable(route, prompt_tokens, at_s))
+    return max(each.output for each in _reachable(route, prompt_tokens, at_s, rates))
 
 
-def _reachable(route: Sequence[Endpoint], prompt_tokens: int, at_s: float) -> Iterator[Pricing]:
+def _reachable(route: Sequence[Endpoint], prompt_tokens: int, at_s: float, rates: Rates) -> Iterator[Pricing]:
     for endpoint in route:
-        if endpoint.pricing.overrides:
-            yield from endpoint.pricing.reachable(prompt_tokens, at_s)
+        pricing = rates(endpoint)
+        if pricing.overrides:
+            yield from pricing.reachable(prompt_tokens, at_s)
         else:
-            yield endpoint.pricing
+            yield pricing
+
+
+def _floor(asked: _Asked, route: Sequence[Endpoint], longest: int, hold: Hold) -> NanoUsd:
+    """What must be there besides what is held, for answers that nothing can be extended for while they grow: those
+    that come whole, and what a stream is charged at the customer's own provider.
+    """
+    if asked.request.max_tokens is not None or (asked.request.stream and hold.byok_amount is None):
+        return ZERO
+    rates = _charged if hold.byok_amount is None else _counted
+    return worst_cost(route, asked.prompt_tokens, longest, asked.now_s, rates=rates)
+
+
+def _affordable(asked: _Asked, route: Sequence[Endpoint], error: InsufficientCredit | KeyLimitExceeded) -> int:
+    counts_byok = isinstance(error, KeyLimitExceeded) and asked.key_counts_byok
+    rates = _counted if counts_byok else _charged
+    return affordable_tokens(route, asked.prompt_tokens, _room(error), asked.now_s, rates=rates)
 
 
 def _room(error: InsufficientCredit | KeyLimitExceeded) -> NanoUsd:

@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from turnpike.domain.catalog import Catalog, Endpoint
-from turnpike.domain.errors import AttemptsFailed, RequestError, ServiceError, UpstreamError
+from turnpike.domain.errors import AttemptsFailed, RequestError, ServiceError, TurnpikeError, UpstreamError
 from turnpike.domain.generation import Attempt, Outcome
 from turnpike.domain.health import endpoint_key
 from turnpike.domain.meter import Meter
@@ -15,6 +15,9 @@ from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.pricing import price
 from turnpike.domain.waits import Waits
 from turnpike.services.free_pass import FreePass
+
+if TYPE_CHECKING:
+    from turnpike.domain.byok import Byok
 
 Answer = TypeVar("Answer")
 
@@ -100,10 +103,16 @@ class Attempts:
         self._prompt_tokens = prompt_tokens
         self._free_pass = free_pass
         self.endpoints = watch.ready(route) or self._unless_waiting()
-        """What may be tried, in order."""
+        """What may be tried, in order; `keep` leaves some of them out."""
         self._left = list(self.endpoints)
         self.current = Try(self._left[0], time.monotonic(), prompt_tokens)
         """The attempt that is being made, and in the end the one that answered."""
+
+    def keep(self, endpoints: Sequence[Endpoint]) -> None:
+        """Before the first attempt: try none but these, which are some of those that may be tried."""
+        self.endpoints = endpoints
+        self._left = list(endpoints)
+        self.current = Try(self._left[0], time.monotonic(), self._prompt_tokens)
 
     async def until_answered(self, attempt: Callable[[Try], Awaitable[Answer]]) -> Answer:
         """Raises UpstreamError for a failure after the first content, else AttemptsFailed."""
@@ -134,7 +143,7 @@ class Attempts:
             self._fall_back(failure)
             await self._admit_free()
             if not self._left or time.monotonic() >= self._deadline:
-                raise self._all_failed(failure)
+                raise self._all_failed(failure, self.current.endpoint.byok)
 
     def another(self, fit: Callable[[Endpoint], bool]) -> Try | None:
         """Begin an attempt at the same model beside the current one, where a fit endpoint is left for it.
@@ -156,7 +165,7 @@ class Attempts:
         if failure is None:
             return
         self._errors.append(failure)
-        if failure.upstream_status in (401, 402, 403) and failure.retryable:
+        if failure.upstream_status in (401, 402, 403) and failure.retryable and tried.endpoint.byok is None:
             self._watch.on_refusal(failure)
         if failure.retry_after_s is not None:
             self._watch.waits.note(endpoint_key(tried.endpoint), failure, self._watch.now())
@@ -190,6 +199,7 @@ class Attempts:
             ended_at_s=int(self._watch.now()),
             provider_name="" if outcome == "ok" else self._catalog.get_provider(endpoint.provider).name,
             streamed_ms=milliseconds(now - (first or now)),
+            is_byok=endpoint.byok is not None,
         )
 
     def _speed(self, tried: Try, now: float) -> float | None:
@@ -220,7 +230,9 @@ class Attempts:
             raise self._all_failed(self._errors[-1])
         return self._route
 
-    def _all_failed(self, last: UpstreamError) -> AttemptsFailed:
+    def _all_failed(self, last: UpstreamError, byok: "Byok | None" = None) -> TurnpikeError:
+        if last.is_refusal and byok is not None:
+            return self._own_key_refused(last, byok)
         waits = [error.retry_after_s for error in (*self._errors, *self._watch.waiting(self._route))]
         return AttemptsFailed(
             last,
@@ -228,6 +240,18 @@ class Attempts:
             failed=[(error.provider, error.upstream_status) for error in self._errors],
             provider_name=self._catalog.get_provider(last.provider).name,
             retry_after_s=min((wait for wait in waits if wait is not None), default=None),
+        )
+
+    def _own_key_refused(self, last: UpstreamError, byok: "Byok") -> TurnpikeError:
+        """It is for the customer to mend, and nothing that our operator could."""
+        from turnpike.domain.byok import OwnKeyRefused
+
+        name = self._catalog.get_provider(last.provider).name
+        return OwnKeyRefused(
+            f"{name} refused your own key {byok.key.label} (HTTP status {last.upstream_status}). "
+            f"Replace it with PATCH /byok/{byok.key.id}, or see whether its account is in order",
+            provider_name=name,
+            failed=[(error.provider, error.upstream_status) for error in self._errors],
         )
 
 

@@ -69,8 +69,9 @@ class ChatCall:
         self._credit = credit
         self._leases = leases
         self._upstream = upstream
-        # The order that a client gave is an order to wait in.
-        self._hedge = None if request.provider.order else hedge
+        # The order that a client gave is an order to wait in, and so is one of whose account pays.
+        owned = any(endpoint.byok for endpoint in attempts.endpoints)
+        self._hedge = None if request.provider.order or owned else hedge
         self._report = report
         self._catalog = catalog
         self._origin = origin
@@ -151,7 +152,17 @@ class ChatCall:
     @property
     def cost(self) -> NanoUsd:
         """What the client is charged: nothing for an answer that an error cut short, or that is empty."""
-        return ZERO if self._insured() else self.upstream_cost.total
+        if self._insured():
+            return ZERO
+        if not self.is_byok:
+            return self.upstream_cost.total
+        fees = self.endpoint.charged(self.endpoint.pricing_in(self.service_tier))
+        return price(self.usage, fees, self.created_at_s).total
+
+    @property
+    def is_byok(self) -> bool:
+        """Whether the customer's own provider account is charged `upstream_cost`."""
+        return self.answered and self.endpoint.byok is not None
 
     @property
     def cache_discount(self) -> NanoUsd:
@@ -159,7 +170,8 @@ class ChatCall:
         usage = self.usage
         if not self.answered or self._insured() or not (usage.cached_tokens or usage.cache_write_tokens):
             return ZERO
-        return cache_discount(usage, self.endpoint.pricing_in(self.service_tier), self.created_at_s)
+        charged = self.endpoint.charged(self.endpoint.pricing_in(self.service_tier))
+        return cache_discount(usage, charged, self.created_at_s)
 
     def provider_of(self, slug: str) -> Provider:
         return self._catalog.get_provider(slug)
@@ -313,4 +325,5 @@ class ChatCall:
             prompt_media=prompt_media,
             prompt_audio=prompt_audio,
             completion_media=meter.media,
+            is_byok=self.is_byok,
         )

@@ -13,7 +13,7 @@ from turnpike.domain.compression import most_sent
 from turnpike.domain.estimate import estimate_prompt_tokens
 from turnpike.domain.health import Health, no_health
 from turnpike.domain.ids import new_generation_id
-from turnpike.domain.routing import Route, plan_route
+from turnpike.domain.routing import Policy, Route, plan_route
 from turnpike.domain.stickiness import Stickiness, conversation_of
 from turnpike.ports import Upstream
 from turnpike.services.admit import Admit
@@ -22,6 +22,7 @@ from turnpike.services.chat_call import ChatCall, Emit, Origin
 from turnpike.services.credit_line import CreditLine
 from turnpike.services.free_pass import CountFree, FreePass
 from turnpike.services.hedge import Hedge
+from turnpike.services.own_keys import RouteOwn
 from turnpike.services.report_usage import ReportUsage
 
 __all__ = ["ChatCall", "CompleteChat", "Emit", "Origin"]
@@ -43,12 +44,19 @@ class CompleteChat:
     count_free: CountFree | None = None
     """Counts a request to free models; None where they may be asked as often as anybody likes."""
     stickiness: Stickiness | None = None
+    route_own: RouteOwn | None = None
+    """Finds how an account's own provider keys change its routes; None where the deployment takes none."""
 
     async def __call__(self, principal: Principal, request: ChatRequest, origin: Origin) -> ChatCall:
         """Raises RequestError or ServiceError, and then nothing is held."""
         catalog = self.catalog()
         prompt_tokens = estimate_prompt_tokens(request)
-        route = self._plan(principal, request, catalog, prompt_tokens)
+        own = await self.route_own(principal, catalog) if self.route_own else None
+        if own is None:
+            route = self._plan(principal, request, catalog, prompt_tokens)
+        else:
+            catalog = own.catalog
+            route = await own.open(self._plan(principal, request, catalog, prompt_tokens, own.policy))
         free_pass = FreePass(self.count_free, principal.account_id)
         attempts = Attempts(
             self.watch,
@@ -78,6 +86,8 @@ class CompleteChat:
             prompt_tokens=sent_tokens,
             now_s=int(now),
         )
+        if len(admission.endpoints) < len(attempts.endpoints):
+            attempts.keep(admission.endpoints)
         request = replace(request, max_tokens=admission.max_tokens)
         return ChatCall(
             request,
@@ -101,7 +111,14 @@ class CompleteChat:
             on_success=partial(self._stick, principal, request),
         )
 
-    def _plan(self, principal: Principal, request: ChatRequest, catalog: Catalog, prompt_tokens: int) -> Route:
+    def _plan(
+        self,
+        principal: Principal,
+        request: ChatRequest,
+        catalog: Catalog,
+        prompt_tokens: int,
+        policy: Policy | None = None,
+    ) -> Route:
         random, sticky = self.random, None
         conversation = conversation_of(principal.account_id, request) if self.stickiness else None
         if self.stickiness and conversation:
@@ -109,10 +126,17 @@ class CompleteChat:
             if conversation.named:
                 random = Random(conversation.seed)  # noqa: S311  # Spreads load, as the other does.
         return plan_route(
-            request, catalog, prompt_tokens=prompt_tokens, random=random, health=self.health, sticky=sticky
+            request,
+            catalog,
+            prompt_tokens=prompt_tokens,
+            random=random,
+            health=self.health,
+            sticky=sticky,
+            policy=policy,
         )
 
     def _stick(self, principal: Principal, request: ChatRequest, endpoint: Endpoint, usage: Usage) -> None:
         conversation = conversation_of(principal.account_id, request) if self.stickiness else None
         if self.stickiness and conversation:
-            self.stickiness.note(conversation, endpoint, usage)
+            # Whoever's key it is: the prompt is cached where it was read.
+            self.stickiness.note(conversation, replace(endpoint, byok=None) if endpoint.byok else endpoint, usage)

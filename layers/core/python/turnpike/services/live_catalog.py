@@ -78,6 +78,12 @@ class LiveCatalog:
     def resolve(self, slug: str) -> str:
         return self._catalog.resolve(slug)
 
+    def with_unserved(self) -> Catalog:
+        return self._catalog.with_unserved()
+
+    def address_of(self, provider: str, variables: Mapping[str, str]) -> str | None:
+        return self._catalog.address_of(provider, variables)
+
     def _look(self) -> threading.Thread | None:
         """None where somebody is looking already, and perhaps waits for it: whoever comes then does not."""
         with self._lock:

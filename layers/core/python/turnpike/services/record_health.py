@@ -28,9 +28,10 @@ class RecordHealth:
 
     def note(self, generation: Generation, now_s: float) -> None:
         for attempt in generation.attempts:
-            # A message of a version that did not tell outcomes has no tags either.
+            # A message of a version that did not tell outcomes has no tags either. What a customer's own key met may
+            # be their account's fault, or their own address's.
             ended_at_s = min(attempt.ended_at_s or generation.created_at_s, now_s)
-            if attempt.tag and now_s - ended_at_s <= _MOST_AGE_S:
+            if attempt.tag and not attempt.is_byok and now_s - ended_at_s <= _MOST_AGE_S:
                 at_s = counted_at_s(attempt, ended_at_s)
                 self._noted[int(at_s) // MINUTE_S, endpoint_key(attempt)].add(attempt, at_s)
 

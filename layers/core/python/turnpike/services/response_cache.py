@@ -89,6 +89,7 @@ class CachedCall:
     usage = Usage()
     cost: NanoUsd = ZERO
     upstream_cost = Cost()
+    is_byok = False
 
     def __init__(self, case: AnswerFromCache, answer: CachedAnswer, record: Generation) -> None:
         self.answer = answer

@@ -1,16 +1,13 @@
 """API keys in DynamoDB: one item per key under its hash, and an index of each account's keys by age."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import ClientError
-
 from turnpike.domain.api_keys import ApiKey, KeyRole, LimitReset
-from turnpike.domain.errors import Conflict
 from turnpike.domain.ids import AccountId, KeyHash
 from turnpike.domain.money import NanoUsd
 from turnpike.storage import keys
+from turnpike.storage.conflicts import refused
 from turnpike.storage.schema import KEYS_BY_ACCOUNT
 from turnpike.storage.transactions import translated
 
@@ -35,7 +32,7 @@ class DynamoApiKeys:
         return sorted(found, key=lambda key: (-key.created_at_s, key.hash))
 
     def create(self, key: ApiKey) -> None:
-        with _refused("this API key exists already"):
+        with refused("this API key exists already"):
             self._client.put_item(
                 TableName=self._table,
                 Item=_to_item(key),
@@ -46,7 +43,7 @@ class DynamoApiKeys:
     def replace(self, key: ApiKey, *, was: ApiKey) -> None:
         # Only if every attribute is as it `was`; seconds are too coarse for `updated_at` to tell by itself.
         condition, names, values = _unchanged(_to_item(was))
-        with _refused("this API key was changed at the same time; read it again and repeat the change"):
+        with refused("this API key was changed at the same time; read it again and repeat the change"):
             self._client.put_item(
                 TableName=self._table,
                 Item=_to_item(key),
@@ -56,7 +53,7 @@ class DynamoApiKeys:
             )
 
     def delete(self, key: ApiKey) -> None:
-        with _refused("this API key belongs to another account"):
+        with refused("this API key belongs to another account"):
             self._client.delete_item(
                 TableName=self._table,
                 Key=keys.api_key(key.hash),
@@ -81,18 +78,6 @@ class DynamoApiKeys:
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
-@contextmanager
-def _refused(message: str) -> Iterator[None]:
-    """A write whose condition did not hold is a conflict, which `message` explains to the client."""
-    with translated():
-        try:
-            yield
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise Conflict(message) from None
-            raise
 
 
 _OPTIONAL = ("limit", "limit_reset", "updated_at", "expires_at")

@@ -3,7 +3,7 @@
 import botocore.session
 from botocore.loaders import Loader
 
-_SERVICES = ["dynamodb", "secretsmanager", "sqs"]
+_SERVICES = ["dynamodb", "kms", "secretsmanager", "sqs"]
 
 
 class _KnownServices(Loader):

@@ -16,7 +16,7 @@ from turnpike.domain.catalog import DataPolicy, Endpoint, Model, Provider, Timeo
 from turnpike.domain.catalog_tables import Row
 from turnpike.domain.errors import ModelNotFound
 from turnpike.domain.pricing import in_tier, parse_pricing
-from turnpike.storage.catalog_providers import parse_providers
+from turnpike.storage.catalog_providers import address_for_customers, parse_providers
 
 PACKAGED = Path(__file__).parent.parent / "catalog" / "compiled.json.gz"
 """Where the deployment has it; it is compiled when the layer is built."""
@@ -81,7 +81,8 @@ class ArtefactCatalog:
     """What can be called of a compiled catalog with the credentials that `environ` holds.
 
     `rows` are tables of providers that take the place of its own, and know which file they are from. `on_unserved` is
-    told of providers that miss only a part of their address. Raises CatalogFileError for a provider that is wrong, and
+    told of providers that miss only a part of their address. With `has_unserved`, all that is declared is there, and
+    the address of what is not served may have gaps. Raises CatalogFileError for a provider that is wrong, and
     for what `environ` says wrongly.
     """
 
@@ -92,6 +93,7 @@ class ArtefactCatalog:
         *,
         rows: Mapping[str, Row] | None = None,
         on_unserved: Callable[[str], None] = _ignore,
+        has_unserved: bool = False,
     ) -> None:
         policies = {slug: row["policy"] for slug, row in artefact["providers"].items() if "policy" in row}
         tables = {
@@ -100,12 +102,16 @@ class ArtefactCatalog:
             )
             for slug, row in artefact["providers"].items()
         }
-        _, served = parse_providers(tables, environ, on_unserved)
+        declared, served = parse_providers(tables, environ, on_unserved)
         self.version: str = artefact["version"]
-        self._served: Mapping[str, Provider] = {
+        self._providers: Mapping[str, Provider] = {
             slug: replace(provider, policy=DataPolicy(**policies[slug])) if slug in policies else provider
-            for slug, provider in served.items()
+            for slug, provider in ({**declared, **served} if has_unserved else served).items()
         }
+        self._shared = served.keys()
+        self._declared, self._tables, self._environ = declared, tables, environ
+        self._artefact, self._rows = artefact, rows
+        self._whole = self if has_unserved else None
         self._raw: _Raw = artefact["models"]
         self.aliases: Mapping[str, str] = artefact["aliases"]
         self._parameters: Sequence[Sequence[str]] = artefact["parameters"]
@@ -119,7 +125,7 @@ class ArtefactCatalog:
 
     @property
     def providers(self) -> Iterable[Provider]:
-        return self._served.values()
+        return self._providers.values()
 
     def get_model(self, slug: str) -> Model:
         model = self._find(self.resolve(slug))
@@ -128,13 +134,22 @@ class ArtefactCatalog:
         return model
 
     def get_provider(self, slug: str) -> Provider:
-        return self._served[slug]
+        return self._providers[slug]
 
     def resolve(self, slug: str) -> str:
         return self.aliases.get(slug, slug)
 
     def current(self) -> Self:
         return self
+
+    def with_unserved(self) -> "ArtefactCatalog":
+        """Made when the first customer with a key of their own comes, and then kept."""
+        if self._whole is None:
+            self._whole = ArtefactCatalog(self._artefact, self._environ, rows=self._rows, has_unserved=True)
+        return self._whole
+
+    def address_of(self, provider: str, variables: Mapping[str, str]) -> str | None:
+        return address_for_customers(self._declared[provider], self._tables[provider], self._environ, variables)
 
     def _find(self, slug: str) -> Model | None:
         if slug not in self._built:
@@ -146,8 +161,8 @@ class ArtefactCatalog:
 
     def _build(self, slug: str, raw: _Raw) -> Model | None:
         """None where no endpoint's provider has a credential."""
-        rows = [row for row in raw["endpoints"] if row["provider"] in self._served]
-        endpoints = [self._endpoint(slug, raw, row, self._served[row["provider"]]) for row in rows]
+        rows = [row for row in raw["endpoints"] if row["provider"] in self._providers]
+        endpoints = [self._endpoint(slug, raw, row, self._providers[row["provider"]]) for row in rows]
         if not endpoints:
             return None
         return Model(
@@ -188,6 +203,7 @@ class ArtefactCatalog:
             variant=raw.get("variant"),
             region=raw.get("region"),
             input_modalities=tuple(inputs) if inputs is not None else None,
+            is_shared=provider.slug in self._shared,
         )
 
     def _names_of(self, parameters: int | Sequence[str]) -> frozenset[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from turnpike.domain.catalog import CredentialKind, Provider
-from turnpike.domain.catalog_tables import Row
+from turnpike.domain.catalog_tables import CatalogFileError, Row
 from turnpike.domain.service_accounts import ServiceAccount, parse_service_account
 
 _API_KEY = "API_KEY"
@@ -37,6 +37,22 @@ def parse_providers(
     return declared, served
 
 
+def address_for_customers(
+    provider: Provider, table: Row, environ: Mapping[str, str], variables: Mapping[str, str]
+) -> str | None:
+    """Where a declared provider is called with a customer's own key, which may bring `variables` of the address; the
+    file and the environment have the others. None while one is missing, or cannot stand in an address.
+    """
+    told = {variable(provider.slug, name): value for name, value in variables.items()}
+    if told and _PLACEHOLDER.search(provider.base_url):
+        # The deployment's own resource or proxy is another customer's, as soon as theirs has a place of its own.
+        told.setdefault(variable(provider.slug, "BASE_URL"), "")
+    try:
+        return _Address(provider, table, _Over(told, environ), None).fill(provider.base_url)
+    except (_Missing, CatalogFileError):
+        return None
+
+
 class ProviderKeys(Mapping[str, str]):
     """Providers' credentials by slug, as the environment has them: `<SLUG>_API_KEY`. What is empty is not there."""
 
@@ -62,6 +78,22 @@ class ProviderKeys(Mapping[str, str]):
 def variable(slug: str, name: str) -> str:
     """What the environment calls something of a provider."""
     return f"{slug}_{name}".upper().replace("-", "_")
+
+
+class _Over(Mapping[str, str]):
+    """`first`, and what it lacks from `second`."""
+
+    def __init__(self, first: Mapping[str, str], second: Mapping[str, str]) -> None:
+        self._first, self._second = first, second
+
+    def __getitem__(self, name: str) -> str:
+        return self._first[name] if name in self._first else self._second[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._second, **self._first})
+
+    def __len__(self) -> int:
+        return len({**self._second, **self._first})
 
 
 class _Missing(Exception):

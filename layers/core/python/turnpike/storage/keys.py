@@ -12,6 +12,7 @@ ledger   ACCOUNT#<account>   BALANCE
                              PAYMENT_METHOD                      to charge for automatic top-ups
          AUTO_TOP_UP         <account>                           of every account that turned it on
 keys     KEY#<key hash>
+byok     ACCOUNT#<account>   BYOK#<id>
 health   MINUTE#<minute>#<shard>   <endpoint key>    its attempts in that minute (epoch seconds / 60)
          UPTIME                    <hour>            of every endpoint (epoch seconds / 3600)
          SNAPSHOT                  ROUTING, REPORT   what is known of every endpoint
@@ -88,6 +89,11 @@ def auto_top_up(account_id: AccountId) -> Key:
 
 def api_key(key_hash: KeyHash) -> Key:
     return {"pk": {"S": f"KEY#{key_hash}"}}
+
+
+def byok_key(account_id: AccountId, key_id: str) -> Key:
+    """Of any key with an empty id: what those of all keys begin with."""
+    return _account(account_id, f"BYOK#{key_id}")
 
 
 def health_minute(minute: int, endpoint: str) -> Key:

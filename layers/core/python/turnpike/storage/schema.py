@@ -42,6 +42,10 @@ LEDGER = Table("ledger", Attribute("pk"), Attribute("sk"), (HOLDS_BY_EXPIRY,), t
 KEYS = Table("keys", Attribute("pk"), indexes=(KEYS_BY_ACCOUNT,))
 """API keys, read by every region; apart from the ledger, whose items live in their account's home region."""
 
+BYOK = Table("byok", Attribute("pk"), Attribute("sk"), ttl_attribute="ttl")
+"""Customers' own keys for providers, by account, their secrets sealed: read by whatever calls providers. Apart from the
+API keys, which every function reads."""
+
 CATALOG = Table("catalog", Attribute("pk"), Attribute("sk"))
 """The refreshed catalog, and the operator's word on it: read by whatever serves models, written by upkeep."""
 
@@ -51,4 +55,4 @@ HEALTH = Table("health", Attribute("pk"), Attribute("sk"), ttl_attribute="ttl", 
 CACHE = Table("cache", Attribute("pk"), ttl_attribute="ttl", is_durable=False)
 """Answers that clients asked to be cached: theirs, hence in no backup, and nothing is lost with them."""
 
-TABLES = (LEDGER, KEYS, CATALOG, HEALTH, CACHE)
+TABLES = (LEDGER, KEYS, BYOK, CATALOG, HEALTH, CACHE)

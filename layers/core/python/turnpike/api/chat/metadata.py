@@ -26,7 +26,7 @@ def present_metadata(call: ChatCall) -> dict[str, Any]:
         "region": None,
         "summary": f"available={len(route)}, selected={provider}",
         "attempt": len(call.attempts),
-        "is_byok": False,
+        "is_byok": call.is_byok,
         "endpoints": {
             "total": len(route.considered),
             "available": [

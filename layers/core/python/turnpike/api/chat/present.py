@@ -36,18 +36,18 @@ def present_completion(call: "ChatCall | CachedCall", completion: Completion, sh
         "system_fingerprint": completion.system_fingerprint,
         "service_tier": completion.service_tier,
         "choices": [_present_choice(choice, shown.reasoning) for choice in completion.choices],
-        "usage": present_usage(call.usage, call.cost, call.upstream_cost),
+        "usage": present_usage(call.usage, call.cost, call.upstream_cost, is_byok=call.is_byok),
         **_metadata(call, shown),
     }
 
 
-def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost) -> dict[str, Any]:
+def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost, *, is_byok: bool) -> dict[str, Any]:
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         "cost": present_usd(cost),
-        "is_byok": False,
+        "is_byok": is_byok,
         "prompt_tokens_details": {
             "cached_tokens": usage.cached_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
@@ -111,7 +111,8 @@ class ChunkPresenter:
         that broke off says why.
         """
         call = self._call
-        last = {"usage": present_usage(call.usage, call.cost, call.upstream_cost), **self._metadata()}
+        usage = present_usage(call.usage, call.cost, call.upstream_cost, is_byok=call.is_byok)
+        last = {"usage": usage, **self._metadata()}
         if self._broken is not None:
             return _event({**self._break(self._broken), **last}) + DONE
         tier = {} if call.service_tier is None else {"service_tier": call.service_tier}

@@ -23,6 +23,7 @@ OUTPUTS = "output_modalities"
 SEARCH = "web_search"
 TIER = "service_tier"
 NOT_FREE = "free_models"
+BYOK = "byok_required"
 
 Policy = Callable[[Endpoint], str | None]
 """What else keeps an endpoint from serving, such as `geo` or `data_region` of an account; None where nothing does."""

@@ -14,6 +14,8 @@ _SMALLEST_PRICE = 1e-9
 """Free endpoints are weighed as if they cost this, since nothing can be divided by a price of zero."""
 _TOKENS_PER_REQUEST = 1_000
 """Over how many tokens a price per request is spread, to compare it with prices per token."""
+_MEETS, _LAST = 0, 3
+"""As those that meet what is preferred, and behind all that miss it."""
 _WORSE = 0.05
 """By how much an endpoint's success must fall short of the best one's, to be thought of as worse."""
 
@@ -53,8 +55,11 @@ class Ordering:
             return endpoints
 
         def miss(endpoint: Endpoint) -> int:
+            if endpoint.byok is not None:
+                # A customer's own keys stay in front of all that is ours, or behind it.
+                return _LAST if endpoint.byok.key.is_fallback else _MEETS
             if endpoint in terms.order:
-                return 0
+                return _MEETS
             stats = self._health(endpoint)
             return max(
                 _miss(least, stats.throughput, stats.whole_throughput, _is_slower),

@@ -1,9 +1,10 @@
 """Planning a route: which models, which of their endpoints, in which order."""
 
+from collections.abc import Sequence
 from random import Random
 
 from turnpike.domain.catalog import Catalog, Endpoint
-from turnpike.domain.chat import ChatRequest
+from turnpike.domain.chat import ChatRequest, SortBy
 from turnpike.domain.health import Health, no_health
 from turnpike.domain.routing.conditions import Filters, Policy
 from turnpike.domain.routing.ordering import Ordering
@@ -44,7 +45,7 @@ def plan_route(
             groups.append((sifted.kept, place))
     endpoints: list[Endpoint] = []
     for kept, place in groups:
-        ordered = ordering.order(kept, found.targets[place].slug.sort)
+        ordered = _order(ordering, health, kept, found.targets[place].slug.sort)
         if not preferences.allow_fallbacks and not terms.order:
             # The first one is all there is; an order of the client's own has been filtered for.
             ordered = ordering.behind_misses(ordered)[:1]
@@ -60,3 +61,12 @@ def plan_route(
         found.task,
         frozenset(target.model.id for target in found.targets if target.slug.online),
     )
+
+
+def _order(ordering: Ordering, health: Health, endpoints: Sequence[Endpoint], sort: SortBy | None) -> list[Endpoint]:
+    if all(endpoint.byok is None for endpoint in endpoints):
+        return ordering.order(endpoints, sort)
+    # Not before it is needed: few customers bring keys of their own.
+    from turnpike.domain.routing.sections import in_sections
+
+    return in_sections(ordering, health, endpoints, sort)

@@ -179,6 +179,17 @@ def _regional(refusal: _Refusal) -> _Advice:
     return "model", f"{refusal.providers()} may not serve requests from here; ask for another model", None
 
 
+def _byok_required(refusal: _Refusal) -> _Advice:
+    providers = refusal.providers(reasons.BYOK)
+    message = f"Your own provider keys are to serve {_listed([model.id for model in refusal.models])} alone"
+    return (
+        "provider",
+        f"none of your keys for {providers} may be used for this request; GET /byok lists them, and their "
+        "allowed_models, allowed_api_key_hashes and allowed_user_ids",
+        message,
+    )
+
+
 def _other(_: _Refusal) -> _Advice:
     return "provider", "loosen what the request demands", None
 
@@ -196,6 +207,7 @@ _ADVICE: Mapping[str, Callable[[_Refusal], _Advice]] = {
     reasons.OUTPUTS: _outputs,
     reasons.SEARCH: _search,
     reasons.NOT_FREE: _not_free,
+    reasons.BYOK: _byok_required,
     "geo": _regional,
     "data_region": _regional,
 }
