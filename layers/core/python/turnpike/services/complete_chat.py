@@ -1,7 +1,7 @@
 """Answer a chat: plan a route, reserve credit, and hand over to the call that tries endpoints until one answers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -67,16 +67,7 @@ class CompleteChat:
             deadline=origin.deadline,
             prompt_tokens=prompt_tokens,
         )
-        # What is sent is held for: a prompt that is too long for every endpoint is shortened for each of them.
-        sent_tokens = max(
-            most_sent(
-                request,
-                endpoint,
-                prompt_tokens=prompt_tokens,
-                output_modalities=catalog.get_model(endpoint.model_id).output_modalities,
-            )
-            for endpoint in attempts.endpoints
-        )
+        sent_tokens = _most_sent(request, attempts.endpoints, catalog, prompt_tokens)
         now = self.now()
         admission = await self.admit(
             principal,
@@ -140,3 +131,15 @@ class CompleteChat:
         if self.stickiness and conversation:
             # Whoever's key it is: the prompt is cached where it was read.
             self.stickiness.note(conversation, replace(endpoint, byok=None) if endpoint.byok else endpoint, usage)
+
+
+def _most_sent(request: ChatRequest, endpoints: Sequence[Endpoint], catalog: Catalog, prompt_tokens: int) -> int:
+    """What is sent is held for: a prompt that is too long for every endpoint is shortened for each of them."""
+    longest = 0
+    for endpoint in endpoints:
+        modalities = catalog.get_model(endpoint.model_id).output_modalities
+        sent = most_sent(request, endpoint, prompt_tokens=prompt_tokens, output_modalities=modalities)
+        if sent == prompt_tokens:
+            return sent  # As most prompts are, by the first endpoint.
+        longest = max(longest, sent)
+    return longest
