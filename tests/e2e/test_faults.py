@@ -114,7 +114,7 @@ def test_the_record_shows_every_attempt(sim: Simulated, wire: str) -> None:
     sim.plan(wire, {"status": 500})
     attempts = generation(sim.http, stream(sim, wire)[0].id)["provider_responses"]
     tried = [(attempt["provider_name"], attempt["status"]) for attempt in attempts]
-    assert tried == [(f"Simulated {wire}", 500), ("Spare", 200)]
+    assert tried == [(name_of(wire), 500), (SPARE, 200)]
 
 
 @EVERY_WIRE
