@@ -4,12 +4,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 from turnpike.domain.byok import Byok
+from turnpike.domain.estimate import NO_MEDIA, Media, media_of
 from turnpike.domain.money import NanoUsd
 from turnpike.domain.pricing import parse_pricing
 from turnpike.services.admit import affordable_tokens, dearest_output, worst_cost
 
 from tests.fake_byok import own_key
-from tests.scenario import endpoint
+from tests.scenario import endpoint, request
 
 NOON = 1_795_521_600
 PLAIN = endpoint()
@@ -56,6 +57,43 @@ def test_the_hour_counts() -> None:
 def test_all_of_the_output_may_be_reasoning() -> None:
     assert worst_cost([THINKING], 0, 10, NOON) == 10 * 8_000
     assert affordable_tokens([THINKING], 0, NanoUsd(80_000), NOON) == 10
+
+
+def test_all_of_a_prompt_may_be_written_into_a_cache() -> None:
+    cached = endpoint(
+        pricing=parse_pricing({"prompt": "0.000003", "completion": "0", "input_cache_write": "0.00000375"})
+    )
+    assert worst_cost([cached], 100, 0, NOON) == 100 * 3_750
+
+
+MEDIA = endpoint(
+    pricing=parse_pricing(
+        {
+            "prompt": "0.0000003",
+            "completion": "0.0000025",
+            "audio": "0.000001",
+            "image": "0.0001",
+            "image_output": "0.00003",
+        }
+    )
+)
+
+
+def with_parts(*parts: str, modalities: tuple[str, ...] = ()) -> Media:
+    content = [{"type": "text", "text": "Look"}, *({"type": part, part: {}} for part in parts)]
+    parameters = {"modalities": list(modalities)} if modalities else {}
+    return media_of(request(messages=[{"role": "user", "content": content}], parameters=parameters))
+
+
+def test_sound_and_images_are_held_at_their_own_prices() -> None:
+    assert media_of(request()) is with_parts() is NO_MEDIA
+    assert worst_cost([MEDIA], 100, 10, NOON, media=with_parts()) == 100 * 300 + 10 * 2_500
+    assert worst_cost([MEDIA], 100, 10, NOON, media=with_parts("input_audio")) == 100 * 1_000 + 10 * 2_500
+    two = with_parts("image_url", "image_url")
+    assert worst_cost([MEDIA], 100, 10, NOON, media=two) == 100 * 300 + 10 * 2_500 + 2 * 100_000
+    drawn = with_parts(modalities=("image", "text"))
+    assert worst_cost([MEDIA], 100, 10, NOON, media=drawn) == 100 * 300 + 10 * 30_000
+    assert affordable_tokens([MEDIA], 0, NanoUsd(300_000), NOON, media=drawn) == 10
 
 
 def test_what_is_affordable_is_covered() -> None:

@@ -6,6 +6,7 @@ rarely falls short. What it misses is taken as overage when the provider's own c
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from turnpike.domain.chat import ChatRequest
@@ -14,6 +15,38 @@ _ASCII_CHARACTERS_PER_TOKEN = 3
 _TOKENS_PER_MESSAGE = 8
 _TOKENS_PER_MEDIA_PART = 2_000
 """An image or a page or two: OpenAI's largest images cost 1,105 to 2,833 tokens, Claude's up to 1,600."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What of a request is no text: parts of a price that its tokens may have, and images, which may cost by piece."""
+
+    prompt_parts: frozenset[str] = frozenset()
+    output_parts: frozenset[str] = frozenset()
+    images: int = 0
+
+
+NO_MEDIA = Media()
+_PROMPT_PARTS = {"image_url": "image_token", "video_url": "image_token", "file": "image_token", "input_audio": "audio"}
+_OUTPUT_PARTS = {"image": "image_output", "audio": "audio_output"}
+
+
+def media_of(request: ChatRequest) -> Media:
+    kinds = [
+        part.get("type")
+        for message in request.messages
+        if isinstance(message.get("content"), list)
+        for part in message["content"]
+        if part.get("type") in _PROMPT_PARTS
+    ]
+    wanted = _OUTPUT_PARTS.keys() & set(request.parameters.get("modalities") or ())
+    if not kinds and not wanted:
+        return NO_MEDIA
+    return Media(
+        frozenset(_PROMPT_PARTS[kind] for kind in kinds),
+        frozenset(_OUTPUT_PARTS[kind] for kind in wanted),
+        kinds.count("image_url"),
+    )
 
 
 def estimate_tokens(text: str) -> int:

@@ -1,6 +1,6 @@
 """Prices per token, what changes them, and what a generation costs at them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from typing import Any
@@ -114,6 +114,15 @@ class Pricing:
     def combined(self) -> Decimal:
         """One figure to compare endpoints by: the two prices that make up nearly every bill."""
         return self.prompt + self.completion
+
+    @property
+    def input(self) -> Decimal:
+        """What a token of a prompt's text may cost at most: a provider may write any of it into its cache."""
+        return max(self.prompt, self.input_cache_write or _NOTHING)
+
+    def dearest(self, parts: Iterable[str], at_least: Decimal) -> Decimal:
+        """The highest of the prices that these parts have, and `at_least`."""
+        return max([at_least, *(getattr(self, part) or _NOTHING for part in parts)])
 
     @property
     def output(self) -> Decimal:

@@ -12,6 +12,7 @@ from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded
+from turnpike.domain.estimate import NO_MEDIA, Media, media_of
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.ledger import Hold, key_limit_of
 from turnpike.domain.money import ZERO, NanoUsd, round_up
@@ -38,6 +39,7 @@ class Admission:
     prompt_tokens: int
     max_tokens: int | None
     endpoints: Sequence[Endpoint] = ()
+    media: Media = NO_MEDIA
 
 
 class _Asked(NamedTuple):
@@ -46,6 +48,7 @@ class _Asked(NamedTuple):
     generation_id: GenerationId
     prompt_tokens: int
     now_s: int
+    media: Media
 
     @property
     def key_counts_byok(self) -> bool:
@@ -80,7 +83,7 @@ class Admit:
         now_s: int,
     ) -> Admission:
         """Raises InsufficientCredit naming what is affordable, KeyLimitExceeded, TemporarilyBusy."""
-        asked = _Asked(principal, request, generation_id, prompt_tokens, now_s)
+        asked = _Asked(principal, request, generation_id, prompt_tokens, now_s, media_of(request))
         own = [endpoint for endpoint in route if endpoint.byok is not None]
         if not own or len(own) == len(route):
             return await self._admit(asked, route)
@@ -113,15 +116,24 @@ class Admit:
                 max_tokens = min(affordable, longest)
                 reserve = await self._hold_less(asked, hold, route, max_tokens)
         return Admission(
-            asked.generation_id, asked.principal, asked.now_s, reserve, asked.prompt_tokens, max_tokens, route
+            asked.generation_id,
+            asked.principal,
+            asked.now_s,
+            reserve,
+            asked.prompt_tokens,
+            max_tokens,
+            route,
+            asked.media,
         )
 
     def _new_hold(self, asked: _Asked, route: Sequence[Endpoint], output_tokens: int) -> Hold:
-        amount = worst_cost(route, asked.prompt_tokens, output_tokens, asked.now_s)
+        amount = worst_cost(route, asked.prompt_tokens, output_tokens, asked.now_s, media=asked.media)
         byok_amount = None
         if asked.key_counts_byok and any(endpoint.byok for endpoint in route):
             # Only one of them will answer, and none counts more than the one that counts most.
-            counted = worst_cost(route, asked.prompt_tokens, output_tokens, asked.now_s, rates=_counted)
+            counted = worst_cost(
+                route, asked.prompt_tokens, output_tokens, asked.now_s, rates=_counted, media=asked.media
+            )
             byok_amount = NanoUsd(counted - amount)
         return Hold(
             asked.generation_id,
@@ -162,33 +174,57 @@ def _counted(endpoint: Endpoint) -> Pricing:
 
 
 def worst_cost(
-    route: Sequence[Endpoint], prompt_tokens: int, output_tokens: int, at_s: float, *, rates: Rates = _charged
+    route: Sequence[Endpoint],
+    prompt_tokens: int,
+    output_tokens: int,
+    at_s: float,
+    *,
+    rates: Rates = _charged,
+    media: Media = NO_MEDIA,
 ) -> NanoUsd:
     """What the dearest endpoint of the route would charge: any of them may end up serving, at any of the prices that
-    such a prompt may reach, and all of the output may be reasoning.
+    such a prompt may reach; all of the prompt may be written into a cache, and all of the output be reasoning. Where
+    there is more than text, all of it may be what costs the most.
     """
     return round_up(
         max(
-            each.prompt * prompt_tokens + each.output * output_tokens + each.request
+            each.dearest(media.prompt_parts, each.input) * prompt_tokens
+            + each.dearest(media.output_parts, each.output) * output_tokens
+            + each.request
+            + (each.image or 0) * media.images
             for each in _reachable(route, prompt_tokens, at_s, rates)
         )
     )
 
 
 def affordable_tokens(
-    route: Sequence[Endpoint], prompt_tokens: int, available: NanoUsd, at_s: float, *, rates: Rates = _charged
+    route: Sequence[Endpoint],
+    prompt_tokens: int,
+    available: NanoUsd,
+    at_s: float,
+    *,
+    rates: Rates = _charged,
+    media: Media = NO_MEDIA,
 ) -> int:
     """Output tokens that `available` pays for on the dearest endpoint, after the prompt; 0 if not even that."""
-    left = NanoUsd(available - worst_cost(route, prompt_tokens, 0, at_s, rates=rates))
-    dearest = dearest_output(route, prompt_tokens, at_s, rates=rates)
+    left = NanoUsd(available - worst_cost(route, prompt_tokens, 0, at_s, rates=rates, media=media))
+    dearest = dearest_output(route, prompt_tokens, at_s, rates=rates, media=media)
     if left <= ZERO or dearest == 0:
         return 0
     return tokens_for(left, dearest)
 
 
-def dearest_output(route: Sequence[Endpoint], prompt_tokens: int, at_s: float, *, rates: Rates = _charged) -> Decimal:
+def dearest_output(
+    route: Sequence[Endpoint],
+    prompt_tokens: int,
+    at_s: float,
+    *,
+    rates: Rates = _charged,
+    media: Media = NO_MEDIA,
+) -> Decimal:
     """The most that a token of the answer may cost."""
-    return max(each.output for each in _reachable(route, prompt_tokens, at_s, rates))
+    reachable = _reachable(route, prompt_tokens, at_s, rates)
+    return max(each.dearest(media.output_parts, each.output) for each in reachable)
 
 
 def _reachable(route: Sequence[Endpoint], prompt_tokens: int, at_s: float, rates: Rates) -> Iterator[Pricing]:
@@ -207,13 +243,13 @@ def _floor(asked: _Asked, route: Sequence[Endpoint], longest: int, hold: Hold) -
     if asked.request.max_tokens is not None or (asked.request.stream and hold.byok_amount is None):
         return ZERO
     rates = _charged if hold.byok_amount is None else _counted
-    return worst_cost(route, asked.prompt_tokens, longest, asked.now_s, rates=rates)
+    return worst_cost(route, asked.prompt_tokens, longest, asked.now_s, rates=rates, media=asked.media)
 
 
 def _affordable(asked: _Asked, route: Sequence[Endpoint], error: InsufficientCredit | KeyLimitExceeded) -> int:
     counts_byok = isinstance(error, KeyLimitExceeded) and asked.key_counts_byok
     rates = _counted if counts_byok else _charged
-    return affordable_tokens(route, asked.prompt_tokens, _room(error), asked.now_s, rates=rates)
+    return affordable_tokens(route, asked.prompt_tokens, _room(error), asked.now_s, rates=rates, media=asked.media)
 
 
 def _room(error: InsufficientCredit | KeyLimitExceeded) -> NanoUsd:

@@ -92,6 +92,7 @@ class CompleteChat:
                 self.admit.allowance_tokens,
                 self.now,
                 capped=request.max_tokens is not None,
+                media=admission.media,
             ),
             leases=self.admit.leases,
             upstream=self.upstream,

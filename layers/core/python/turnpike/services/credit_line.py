@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExceeded
+from turnpike.domain.estimate import NO_MEDIA, Media
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.services.admit import affordable_tokens, dearest_output, worst_cost
 from turnpike.services.reserve import Reserve
@@ -24,6 +25,7 @@ class CreditLine:
     now: Callable[[], float]
     capped: bool
     """True when the provider was told to stop within what is held: nothing will ever have to grow."""
+    media: Media = NO_MEDIA
     grow_at_tokens: int = 0
     _used_up: bool = False
 
@@ -66,11 +68,13 @@ class CreditLine:
     def _cost_of(self, endpoint: Endpoint, tokens: int) -> NanoUsd:
         """Of further output, at the price that comes with such a prompt."""
         at_s = self.created_at_s
-        whole = worst_cost([endpoint], self.prompt_tokens, tokens, at_s)
-        return NanoUsd(whole - worst_cost([endpoint], self.prompt_tokens, 0, at_s))
+        whole, prompt = (
+            worst_cost([endpoint], self.prompt_tokens, each, at_s, media=self.media) for each in (tokens, 0)
+        )
+        return NanoUsd(whole - prompt)
 
     def _tokens_held(self, endpoint: Endpoint) -> int:
         at_s = self.created_at_s
-        if not dearest_output([endpoint], self.prompt_tokens, at_s):
+        if not dearest_output([endpoint], self.prompt_tokens, at_s, media=self.media):
             return _WITHOUT_END
-        return affordable_tokens([endpoint], self.prompt_tokens, self.reserve.amount, at_s)
+        return affordable_tokens([endpoint], self.prompt_tokens, self.reserve.amount, at_s, media=self.media)
