@@ -4,6 +4,7 @@ Each layer is a folder that Lambda unpacks below /opt, where it finds packages i
 always give the same files, so that CDK deploys a layer only when it has changed.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -20,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILT = ROOT / ".build" / "layers"
 CORE = ROOT / "layers" / "core" / "python"
 DEPS_LOCK = ROOT / "layers" / "deps" / "requirements.txt"
+STREAM_RUNTIME = ROOT / "layers" / "stream_runtime"
+EXEC_WRAPPER = "bootstrap-stream"
+"""At the root of the layer `stream_runtime`, and so /opt/bootstrap-stream in a function that has it."""
 
 LAMBDA = ("--python-platform", "aarch64-manylinux2014", "--python-version", "3.13")
 """What the stacks' functions run on; the wheels have to be chosen for it, whatever this machine is."""
@@ -47,6 +51,15 @@ def build_deps(target: Path, stage: str) -> None:
     _stamp(target)
 
 
+def build_stream_runtime(target: Path) -> None:
+    """Our loop over the Runtime API, and beside its package the script that starts it."""
+    shutil.copytree(STREAM_RUNTIME, target, ignore=shutil.ignore_patterns(*_STRIPPED), dirs_exist_ok=True)
+    for path in target.rglob("*"):
+        # Whatever the umask was when the repository was cloned.
+        path.chmod(0o755 if path.is_dir() or path.name == EXEC_WRAPPER else 0o644)
+    _stamp(target)
+
+
 def strip(target: Path) -> None:
     for path in [path for pattern in _STRIPPED for path in target.rglob(pattern)]:
         if path.is_dir():
@@ -55,13 +68,25 @@ def strip(target: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def build(stage: str) -> Iterator[Path]:
-    """Build each layer anew; gives its folder once it is there."""
-    shutil.rmtree(BUILT, ignore_errors=True)
-    build_core(BUILT / "core")
-    yield BUILT / "core"
-    build_deps(BUILT / "deps", stage)
-    yield BUILT / "deps"
+def build(stage: str, target: Path = BUILT) -> Iterator[Path]:
+    """Build each layer anew, in a folder of its own in `target`; gives that once it is there."""
+    shutil.rmtree(target, ignore_errors=True)
+    build_core(target / "core")
+    yield target / "core"
+    build_stream_runtime(target / "stream_runtime")
+    yield target / "stream_runtime"
+    build_deps(target / "deps", stage)
+    yield target / "deps"
+
+
+def digest(layer: Path) -> str:
+    """Of everything that decides what Lambda unpacks: equal for two builds of the same sources."""
+    found = hashlib.sha256()
+    for path in sorted(layer.rglob("*")):
+        status = path.lstat()
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        found.update(f"{path.relative_to(layer)} {status.st_mode:o} {status.st_mtime_ns} {content}\n".encode())
+    return found.hexdigest()
 
 
 def _stamp(target: Path) -> None:
@@ -72,7 +97,7 @@ def _stamp(target: Path) -> None:
 def main(stage: str = "prod") -> None:
     for layer in build(stage):
         size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
-        print(f"{layer.relative_to(ROOT)}: {size / 1e6:.1f} MB")
+        print(f"{layer.relative_to(ROOT)}: {size / 1e6:.2f} MB, {digest(layer)[:12]}")
 
 
 if __name__ == "__main__":
