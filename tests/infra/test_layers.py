@@ -1,5 +1,6 @@
 """What goes into the layers, as far as it can be seen without fetching the wheels."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def test_the_same_sources_give_the_same_layer(tmp_path: Path, build: Callable[[P
     build(tmp_path / "one")
     build(tmp_path / "two")
     assert layers.digest(tmp_path / "one") == layers.digest(tmp_path / "two")
+
+
+def test_bytecode_is_the_same_wherever_it_was_compiled(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        layers.build_stream_runtime(tmp_path / name)
+        layers.compile_bytecode(tmp_path / name, sys.executable)
+    assert layers.digest(tmp_path / "one") == layers.digest(tmp_path / "two")
+    compiled = [path for path in files_in(tmp_path / "one") if path.suffix == ".pyc"]
+    assert len(compiled) == len([path for path in files_in(tmp_path / "one") if path.suffix == ".py"])
+    assert all(b"/opt/python/stream_runtime/" in path.read_bytes() for path in compiled)
+    # Nothing of the sources is looked at to see whether it still holds: flags of PEP 552, after the magic number.
+    assert {path.read_bytes()[4:8] for path in compiled} == {b"\1\0\0\0"}
 
 
 @pytest.mark.parametrize("change", ["content", "mode", "name", "time"])
