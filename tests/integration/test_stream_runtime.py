@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 import tests.runtime_api
+from tests.proxy_events import proxy_event
 from tests.runtime_api.environment import Function
 from tests.runtime_api.front import LARGEST_EVENT, Front, fronting
 
@@ -265,6 +266,35 @@ def test_a_process_that_ends_takes_its_invocation_along(function: Function, gate
         assert steps == [["taken", "crashed", "idle"], ["taken", "head", "crashed", "idle"]]
         assert get(front, "echo").status_code == 201
         assert len(front.environments) == 3
+
+
+def test_an_answer_that_lambda_does_not_take_ends_nothing_else(function: Function, tmp_path: Path) -> None:
+    function = replace(function, log=tmp_path / "log")
+    with fronting(function) as front:
+        assert get(front, "many-headers").status_code == 502
+        front.wait_until_idle()
+        assert front.violations == ["the metadata are longer than 16 KB"]
+        front.violations.clear()
+        [line] = lines_of(function)
+        assert (line["errorType"], line["errorMessage"]) == ("RuntimeApiError", "a streamed answer: status 400")
+        assert get(front, "echo").json()["started"] == 2
+
+
+def test_a_process_whose_runtime_api_is_gone_ends(function: Function, tmp_path: Path) -> None:
+    function = replace(function, log=tmp_path / "log", variables={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"})
+    with fronting(function) as front:
+        assert front.warm_up().process is None
+    [line] = lines_of(function)
+    assert line["message"] == "there is no Runtime API any more"
+
+
+@pytest.mark.parametrize("deadline_ms", [0, 600_000])
+def test_a_deadline_that_has_passed_is_none(function: Function, deadline_ms: int) -> None:
+    """Emulators send these, and an invocation that has only just come is not over."""
+    with fronting(function) as front:
+        event = proxy_event("GET", "/echo")
+        _, invocation = front.invoke(event, deadline_ms=deadline_ms)
+        assert (invocation.steps, invocation.error) == (["taken", "head", "ended", "idle"], None)
 
 
 def test_several_invocations_share_an_event_loop_where_lambda_allows_it(function: Function, tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ class Invocation:
         self.trace_id = f"Root=1-5bef4de7-{number:024x};Parent=9a9197af755a6419;Sampled=1"
         self.event = event
         self.deadline_s = time.time() + timeout_s
+        self.told_deadline_ms = int(self.deadline_s * 1000)
         self.parts: asyncio.Queue[Head | bytes | str] = asyncio.Queue()
         """A head, data, and how it ended: `ended`, `failed`, `crashed` or `timed out`. Only data for no request."""
         self.steps: list[str] = []
@@ -119,7 +120,7 @@ class Environment:
 
     @property
     def has_room(self) -> bool:
-        return self.process is not None and len(self._running) + self._waiting.qsize() < self._function.at_once
+        return self.process is not None and len(self._running) < self._function.at_once
 
     async def start(self) -> None:
         server = await asyncio.start_server(self._serve, HOST, 0, limit=2**20)
@@ -179,6 +180,8 @@ class Environment:
                 await writer.drain()
         except (Violation, ValueError) as breach:
             self._violations.append(str(breach))
+            for invocation in self._running.values():
+                invocation.finish("failed")
             writer.write(b"HTTP/1.1 400 -\r\nContent-Length: 0\r\n\r\n")
         except WireError as error:
             # Nobody can blame a process that was killed for breaking off.
@@ -228,7 +231,7 @@ class Environment:
             "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": invocation.id,
             "Lambda-Runtime-Invocation-Id": invocation.invocation_id,
-            "Lambda-Runtime-Deadline-Ms": str(int(invocation.deadline_s * 1000)),
+            "Lambda-Runtime-Deadline-Ms": str(invocation.told_deadline_ms),
             "Lambda-Runtime-Invoked-Function-Arn": ARN,
             "Lambda-Runtime-Trace-Id": invocation.trace_id,
         }

@@ -32,9 +32,12 @@ class Front:
         self._function = function
         self._loop = asyncio.new_event_loop()
 
-    def invoke(self, event: Any) -> tuple[bytes, Invocation]:
-        """Invoke with an event of any kind; the payload of the answer, when the environment is idle again."""
-        return self._call(self._invoke(json.dumps(event).encode())).result(_STARTS_WITHIN_S)
+    def invoke(self, event: Any, *, deadline_ms: int | None = None) -> tuple[bytes, Invocation]:
+        """Invoke with an event of any kind; the payload of the answer, when the environment is idle again.
+
+        `deadline_ms` is what the runtime is told, if not the truth.
+        """
+        return self._call(self._invoke(json.dumps(event).encode(), deadline_ms)).result(_STARTS_WITHIN_S)
 
     def warm_up(self) -> Environment:
         """Start an environment, until it asks for its first invocation or is gone."""
@@ -51,8 +54,8 @@ class Front:
         for invocation in self.invocations:
             await invocation.done.wait()
 
-    async def _invoke(self, event: bytes) -> tuple[bytes, Invocation]:
-        invocation = await self._begin(event)
+    async def _invoke(self, event: bytes, deadline_ms: int | None) -> tuple[bytes, Invocation]:
+        invocation = await self._begin(event, deadline_ms)
         parts = []
         while not isinstance(part := await invocation.parts.get(), str):
             if isinstance(part, bytes):
@@ -60,9 +63,11 @@ class Front:
         await invocation.done.wait()
         return b"".join(parts), invocation
 
-    async def _begin(self, event: bytes) -> Invocation:
+    async def _begin(self, event: bytes, deadline_ms: int | None = None) -> Invocation:
         """In an environment that has room, else in a new one; its start counts as part of the time limit."""
         invocation = Invocation(event, self._function.timeout_s)
+        if deadline_ms is not None:
+            invocation.told_deadline_ms = deadline_ms
         environment = next((each for each in self.environments if each.has_room), None)
         if environment is None:
             environment = Environment(len(self.environments) + 1, self._function, self.violations)

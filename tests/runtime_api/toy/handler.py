@@ -88,6 +88,10 @@ class App:
             await self.send(body)
         await self.end()
 
+    async def many_headers(self) -> None:
+        await self.start(200, "text/plain", *((b"x-%d" % number, b"x" * 1000) for number in range(20)))
+        await self.end(b"all")
+
     async def large(self) -> None:
         await self.start()
         for _ in range(int(self.query["mb"])):

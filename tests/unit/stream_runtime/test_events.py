@@ -172,6 +172,11 @@ def test_a_function_urls_request() -> None:
     assert (scope["path"], scope["server"]) == ("/v1/chat/completions", ("id.lambda-url.us-east-1.on.aws", 443))
 
 
+def test_what_is_not_there_may_be_null() -> None:
+    nothing = http_event(rawQueryString=None, headers=None, cookies=None, body=None)
+    assert (scope_of(nothing)["query_string"], scope_of(nothing)["headers"], body_of(nothing)) == (b"", [], b"")
+
+
 def test_plain_http() -> None:
     event = http_event(headers={"host": "localhost", "x-forwarded-proto": "http"})
     scope = scope_of(event)

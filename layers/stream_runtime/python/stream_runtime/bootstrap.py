@@ -13,10 +13,10 @@ from stream_runtime import logs
 from stream_runtime.exchange import App
 from stream_runtime.failure import Failure, failure_of
 from stream_runtime.loop import serve
-from stream_runtime.runtime_api import RuntimeApi
+from stream_runtime.runtime_api import RuntimeApi, RuntimeApiError
 
-_INIT_FAILED, _SNAPSHOT_FAILED, _RESTORE_FAILED = 1, 64, 65
-"""Exit codes; the last two as Lambda's own runtime has them."""
+_INIT_FAILED, _API_GONE, _SNAPSHOT_FAILED, _RESTORE_FAILED = 1, 2, 64, 65
+"""Exit codes; the first and the last two as Lambda's own runtime has them."""
 Hook = tuple[Callable[..., object], Iterable[Any], Mapping[str, Any]]
 
 
@@ -32,7 +32,11 @@ def main() -> None:
         app = load_app(os.environ["_HANDLER"])
     except BaseException as error:  # An import that exits the process would do so without a word.
         _give_up(api.fail_init, _init_failure(error), _INIT_FAILED)
-    asyncio.run(_run(api, app))
+    try:
+        asyncio.run(_run(api, app))
+    except (OSError, RuntimeApiError) as error:
+        logs.log_failure("there is no Runtime API any more", failure_of(error, message=str(error)))
+        sys.exit(_API_GONE)
 
 
 def extend_path(environ: Mapping[str, str]) -> None:

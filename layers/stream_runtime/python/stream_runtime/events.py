@@ -23,7 +23,7 @@ def read_event(event: object, context: object) -> tuple[Scope, bytes] | None:
     if not isinstance(event, dict) or not isinstance(about, dict):
         return None
     if isinstance(about.get("http"), dict):
-        method, path, query = about["http"]["method"], event["rawPath"], event.get("rawQueryString", "")
+        method, path, query = about["http"]["method"], event["rawPath"], event.get("rawQueryString") or ""
         headers, client = _headers_v2(event), about["http"].get("sourceIp")
     elif "httpMethod" in event and "path" in event:
         method, path, query = event["httpMethod"], event["path"], _query_v1(event)

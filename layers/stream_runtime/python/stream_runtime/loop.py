@@ -8,19 +8,17 @@ from stream_runtime.events import read_event
 from stream_runtime.exchange import App, Exchange
 from stream_runtime.failure import failure_of
 from stream_runtime.logs import log_failure, logger, on_stray_error, request_id
-from stream_runtime.runtime_api import Invocation, RuntimeApi
+from stream_runtime.runtime_api import Invocation, RuntimeApi, RuntimeApiError
 
 
 async def serve(api: RuntimeApi, app: App, *, at_once: int = 1) -> None:
-    """Returns never; raises what ends the process.
+    """Returns never. Raises RuntimeApiError or OSError when there is no next invocation to be had.
 
     `at_once` invocations run on one event loop, each taken by a worker of its own, which Lambda allows where
     AWS_LAMBDA_MAX_CONCURRENCY says so.
     """
     asyncio.get_running_loop().set_exception_handler(on_stray_error)
-    async with asyncio.TaskGroup() as workers:
-        for _ in range(at_once):
-            workers.create_task(_work(api, app, alone=at_once == 1))
+    await asyncio.gather(*(_work(api, app, alone=at_once == 1) for _ in range(at_once)))
 
 
 async def _work(api: RuntimeApi, app: App, *, alone: bool) -> None:
@@ -31,7 +29,11 @@ async def _work(api: RuntimeApi, app: App, *, alone: bool) -> None:
         if alone:
             # Where AWS's SDKs look for it. Several at once can only be told apart by their contexts.
             os.environ["_X_AMZN_TRACE_ID"] = context.trace_id or ""
-        await _handle(api, app, invocation)
+        try:
+            await _handle(api, app, invocation)
+        except (OSError, RuntimeApiError) as error:
+            # Too late, too large, or nobody there any more; then there will be no next one either.
+            log_failure("an answer was not taken", failure_of(error, message=str(error)))
         request_id.set(None)
 
 
