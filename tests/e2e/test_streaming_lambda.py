@@ -57,6 +57,14 @@ def test_it_runs_from_its_folder_and_its_layers(deployed: StreamingLambda) -> No
     assert all(path.is_relative_to(layers / "deps") for path in wheels)
 
 
+def test_its_layers_are_small_enough_and_carry_nothing_along(deployed: StreamingLambda) -> None:
+    layers = deployed.function.layers.with_name("layers")
+    files = [path for path in layers.rglob("*") if path.is_file()]
+    # Of what Lambda unpacks: 250 MB, the function included.
+    assert sum(path.stat().st_size for path in files) < 150_000_000
+    assert [path for path in files if path.suffix == ".pth" or "tests" in path.parts] == []
+
+
 def test_each_chunk_arrives_before_the_provider_sends_the_next(fn: StreamingLambda) -> None:
     with begin(fn) as stream:
         words = [next_text(stream)]

@@ -82,9 +82,10 @@ class Exchange:
                 return
             self._stream = await self._api.stream(self._invocation)
             framed = prelude(*self._head)
-        await self._stream.write(framed, data, last=last)
         if last:
+            # Before the wait in `write`, which the end of the time may interrupt when everything is written.
             self._ended.set()
+        await self._stream.write(framed, data, last=last)
 
     def _is_event_stream(self) -> bool:
         _, headers = self._head or (0, [])

@@ -27,14 +27,21 @@ async def _work(api: RuntimeApi, app: App, *, alone: bool) -> None:
         context = invocation.context
         request_id.set(context.aws_request_id)
         if alone:
-            # Where AWS's SDKs look for it. Several at once can only be told apart by their contexts.
-            os.environ["_X_AMZN_TRACE_ID"] = context.trace_id or ""
+            _set_trace_id(context.trace_id)
         try:
             await _handle(api, app, invocation)
         except (OSError, RuntimeApiError) as error:
             # Too late, too large, or nobody there any more; then there will be no next one either.
             log_failure("an answer was not taken", failure_of(error, message=str(error)))
         request_id.set(None)
+
+
+def _set_trace_id(trace_id: str | None) -> None:
+    """Where AWS's SDKs look for it; several invocations at once can only be told apart by their contexts."""
+    if trace_id is None:
+        os.environ.pop("_X_AMZN_TRACE_ID", None)
+    else:
+        os.environ["_X_AMZN_TRACE_ID"] = trace_id
 
 
 async def _handle(api: RuntimeApi, app: App, invocation: Invocation) -> None:
