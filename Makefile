@@ -12,7 +12,8 @@ ENV := .venv/.stamp
 EMULATOR := .local/emulator/.stamp
 SUITES := unit replay integration infra e2e
 PREFLIGHT := $(PYTHON) infra/local/preflight.py
-PYTEST = $(BIN)/python -m pytest $(ARGS)
+# Tests build layers, for which uv may have to fetch.
+PYTEST = $(WITH_INDEX) $(BIN)/python -m pytest $(ARGS)
 # uv does not read pip's configuration, which may be the only one that knows of a mirror.
 INDEX = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}}
 WITH_INDEX = UV_DEFAULT_INDEX="$(INDEX)"
@@ -20,7 +21,7 @@ UV = $(WITH_INDEX) $(BIN)/uv
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	--custom-compile-command 'make lock'
 
-export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)
+export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtime/python:$(CURDIR)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

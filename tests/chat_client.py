@@ -1,6 +1,7 @@
 """A client of the chat API that calls the ASGI app itself, with a scripted provider behind it."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -60,7 +61,9 @@ class Client:
         path: str = "/api/v1/chat/completions",
         method: str = "POST",
         headers: dict[str, str] | None = None,
+        left_s: float | None = None,
     ) -> Answer:
+        """`left_s`: as on Lambda, where the invocation has only so long."""
         body = content if isinstance(content, bytes) else orjson.dumps(content)
         given = {"content-type": "application/json", **(headers or {})}
         if secret:
@@ -74,6 +77,8 @@ class Client:
             "query_string": b"",
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
         }
+        if left_s is not None:
+            scope["aws.context"] = SimpleNamespace(get_remaining_time_in_millis=lambda: int(left_s * 1000))
         sent: list[Message] = []
 
         async def receive() -> Message:

@@ -111,6 +111,15 @@ def test_keys(functions: Functions) -> None:
     assert denied[0] == 403
 
 
+def test_completions_answer_whole_where_nothing_streams(functions: Functions) -> None:
+    event = proxy_event("POST", "/api/v1/chat/completions", key="sk-or-v1-unknown", body="{}")
+
+    answers = functions("completions", event, event)
+
+    assert [status for status, _ in answers] == [401, 401]
+    assert answers[0][1]["error"]["code"] == 401
+
+
 def test_a_key_changes_as_soon_as_it_is_made(functions: Functions) -> None:
     management = functions.seeded["management_key"]
     [(_, created)] = functions("keys", proxy_event("POST", "/api/v1/keys", key=management, body='{"name": "x"}'))

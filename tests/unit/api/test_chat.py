@@ -96,6 +96,22 @@ async def test_an_error_after_it_is_a_chunk_that_ends_the_stream() -> None:
     assert broken["usage"]["cost"] == 0
 
 
+async def test_a_stream_ends_before_the_invocation_does() -> None:
+    """Five seconds of what it has left are kept for that, and for the report."""
+    script: Script = [*text("Hel", finish=False), 30.0, *text("lo")]
+    answer = await client(script).post({**HELLO, "stream": True}, left_s=5.1)
+    assert answer.status == 200
+    assert answer.events[0]["choices"][0]["delta"]["content"] == "Hel"
+    assert answer.events[-1]["error"]["metadata"]["error_type"] == "timeout"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_invocation_that_is_nearly_over_is_told_so(stream: bool) -> None:
+    answer = await client([1.0, *text("Hello")]).post({**HELLO, "stream": stream}, left_s=5.0)
+    assert answer.status == 504
+    assert answer.json["error"]["metadata"]["error_type"] == "timeout"
+
+
 async def test_a_slow_provider_is_bridged_by_comments() -> None:
     answer = await client([0.1, *text("Hello")], keepalive_s=0.02).post({**HELLO, "stream": True})
     comments = [line for line in answer.lines if line.startswith(":")]

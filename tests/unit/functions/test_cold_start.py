@@ -15,6 +15,8 @@ _FORBIDDEN = (
     "cryptography",
     "fastapi",
     "joserfc",
+    # Of the hosts that answer whole.
+    "mangum",
     "openai",
     "requests",
     "stripe",

@@ -3,8 +3,9 @@
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
@@ -54,7 +55,18 @@ metrics = Metrics(namespace=NAMESPACE, service=os.environ.get("POWERTOOLS_SERVIC
 # An invocation that had nothing to count is the rule in most functions, and no cause for a line in the log.
 warnings.filterwarnings("ignore", "No application metrics to publish")
 
-__all__ = ["MetricUnit", "count", "log_failure", "logger", "metrics"]
+__all__ = ["MetricUnit", "count", "log_failure", "log_invocation", "logger", "metrics"]
+
+
+def log_invocation(event: Mapping[str, Any], context: Any) -> None:
+    """Let every line of the task's own, and of what it starts, bear the ids of its invocation.
+
+    For hosts that call an app; `Logger.inject_lambda_context` does it for those that call a handler.
+    """
+    logger.thread_safe_append_keys(
+        function_request_id=context.aws_request_id,
+        correlation_id=event["requestContext"].get("requestId"),
+    )
 
 
 def log_failure(message: str, error: BaseException, **facts: object) -> None:

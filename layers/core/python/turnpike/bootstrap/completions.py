@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from functools import partial
-from random import Random
+from random import SystemRandom
 from typing import Any, cast, get_args
 
 import orjson
@@ -57,7 +57,8 @@ def build_app(parts: Resources) -> Edge:
                 upstream=upstream,
                 report=_report_usage(parts),
                 watch=Watch(Waits(settings.longest_wait_s), health, _log_refusal),
-                random=Random(),  # noqa: S311  # Spreads load; nothing is lost if somebody guesses it.
+                # The system's: environments restored from one snapshot would all draw the same numbers.
+                random=SystemRandom(),
                 now=time.time,
                 health=health,
                 hedge=build_hedge(settings.hedge_after, health),
