@@ -8,8 +8,8 @@ import orjson
 from starlette.types import Message
 
 from turnpike.api.auth import Guard
-from turnpike.api.chat import handler
 from turnpike.api.edge import Edge
+from turnpike.api.skins import routes
 from turnpike.services.authenticate import Authenticate
 from turnpike.services.response_cache import FindAnswer
 
@@ -51,7 +51,7 @@ class Client:
         self.keys = InMemoryApiKeys()
         self.keys.create(principal().key)
         guard = Guard(Authenticate(self.keys, ttl_s=30))
-        self.app = Edge(handler.routes(guard, world.case, keepalive_s=keepalive_s, find_answer=find_answer))
+        self.app = Edge(routes(guard, world.case, keepalive_s=keepalive_s, find_answer=find_answer))
 
     async def post(
         self,

@@ -1,7 +1,7 @@
 """What every function's HTTP app shares: routing, bodies, JSON answers, and errors that never leak."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from starlette.datastructures import Headers
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 from starlette.types import Message, Receive, Scope, Send
 
-from turnpike.api.errors import error_headers, present_error
+from turnpike.api.errors import error_headers, present_error_body
 from turnpike.domain.errors import (
     InvalidRequest,
     MethodNotAllowed,
@@ -29,6 +29,19 @@ MAX_DEPTH = 100
 
 PREFIXES = ("/api/v1", "/v1")
 """OpenRouter's own base path, and the one that OpenAI's clients append by themselves."""
+
+ERROR_BODY = "turnpike.error_body"
+"""The member of a scope that holds an `ErrorBody`, where errors are not told as OpenRouter's clients read them."""
+
+
+class ErrorBody(Protocol):
+    """What a response says of an error, as JSON. `call_id` is the generation's, where there is one by then;
+    `beside` are members that stand next to the error.
+    """
+
+    def __call__(
+        self, error: TurnpikeError, call_id: str | None = None, beside: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]: ...
 
 
 class Edge:
@@ -57,7 +70,8 @@ class Edge:
                 # The status is gone; ending the body here is all that is left, and hosts cut the connection.
                 log_failure("response broke off", error)
                 raise _BrokenOff from None
-            await error_response(failure)(scope, receive, send)
+            body: ErrorBody = scope.get(ERROR_BODY, present_error_body)
+            await error_response(failure, body(failure))(scope, receive, send)
 
     async def aclose(self) -> None:
         if self._aclose is not None:
@@ -73,13 +87,12 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
 
 
 def error_response(
-    error: TurnpikeError, extra_headers: Mapping[str, str] | None = None, beside: Mapping[str, Any] | None = None
+    error: TurnpikeError, body: Mapping[str, Any], extra_headers: Mapping[str, str] | None = None
 ) -> Response:
-    """`beside` are members of the body that stand next to the error."""
     headers = {**error_headers(error), **(extra_headers or {})}
     if isinstance(error, MethodNotAllowed) and error.allow:
         headers["allow"] = error.allow
-    return json_response({"error": present_error(error), **(beside or {})}, error.status, headers)
+    return json_response(body, error.status, headers)
 
 
 def _translate(error: Exception) -> TurnpikeError:

@@ -1,9 +1,17 @@
 """Errors as OpenRouter's clients read them: `{"error": {code, message, metadata, availability?}}`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from turnpike.domain.availability import Availability
 from turnpike.domain.errors import TurnpikeError
+
+
+def present_error_body(
+    error: TurnpikeError, call_id: str | None = None, beside: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """`beside` are members of the body that stand next to the error. The id is in a header."""
+    return {"error": present_error(error), **(beside or {})}
 
 
 def present_error(error: TurnpikeError) -> dict[str, Any]:
@@ -14,7 +22,7 @@ def present_error(error: TurnpikeError) -> dict[str, Any]:
         "metadata": {"error_type": error.error_type, **error.metadata},
     }
     if error.availability is not None:
-        body["availability"] = _present_availability(error.availability)
+        body["availability"] = present_availability(error.availability)
     return body
 
 
@@ -23,7 +31,7 @@ def error_headers(error: TurnpikeError) -> dict[str, str]:
     return {**error.headers, **retry}
 
 
-def _present_availability(availability: Availability) -> dict[str, Any]:
+def present_availability(availability: Availability) -> dict[str, Any]:
     presented: dict[str, Any] = {
         "code": availability.code,
         "retryable": availability.retryable,

@@ -5,18 +5,16 @@ from collections.abc import Mapping
 
 from starlette.types import Send
 
-KEEPALIVE = b": OPENROUTER PROCESSING\n\n"
-
 
 class EventStream:
     """Sends nothing until the first `write`, so that an error can still have its own status.
 
-    When that takes longer than `keepalive_s`, the response starts and comments keep it alive, since
+    When that takes longer than `keepalive_s`, the response starts and `keepalive` is sent now and then, since
     API Gateway closes an idle stream. A client that has gone is not noticed: the answer is read to its
     end, because the provider charges for it and only its last chunk says how much.
     """
 
-    def __init__(self, send: Send, headers: Mapping[str, str], *, keepalive_s: float) -> None:
+    def __init__(self, send: Send, headers: Mapping[str, str], *, keepalive: bytes, keepalive_s: float) -> None:
         self.started = False
         self._send = send
         self._headers = {
@@ -25,6 +23,7 @@ class EventStream:
             "x-accel-buffering": "no",
             **headers,
         }
+        self._keepalive = keepalive
         self._keepalive_s = keepalive_s
         self._beating: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -37,7 +36,7 @@ class EventStream:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def quiet(self) -> None:
-        """End the keep-alive comments; one that is being sent is sent whole."""
+        """End the keep-alives; one that is being sent is sent whole."""
         if self._beating is not None:
             await self._beating
         if self._timer is not None:
@@ -52,7 +51,7 @@ class EventStream:
 
     async def _keep_alive(self) -> None:
         await self._start()
-        await self._send({"type": "http.response.body", "body": KEEPALIVE, "more_body": True})
+        await self._send({"type": "http.response.body", "body": self._keepalive, "more_body": True})
         self._schedule()
 
     async def _start(self) -> None:

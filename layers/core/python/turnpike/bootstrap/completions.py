@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 import orjson
 
-from turnpike.api.chat import handler as chat
+from turnpike.api import skins
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.health import build_health
 from turnpike.bootstrap.opt_in import count_free_requests, find_answers, find_own_routes
@@ -49,7 +49,7 @@ def build_app(parts: Resources) -> Edge:
             await leases.aclose()
 
     return Edge(
-        chat.routes(
+        skins.routes(
             parts.guard,
             CompleteChat(
                 catalog=parts.catalog.current,

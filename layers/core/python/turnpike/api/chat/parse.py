@@ -1,16 +1,15 @@
 """From a chat body to the canonical request."""
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from starlette.datastructures import Headers
 
-from turnpike.api.chat.plugins import parse_caching, parse_plugins
-from turnpike.api.chat.routing_schema import MaxPrice, Percentiles, Provider, Sort
-from turnpike.api.chat.schema import LONGEST_SESSION_ID, ChatBody
+from turnpike.api.chat.schema import ChatBody
+from turnpike.api.inference.plugins import parse_caching, parse_plugins
+from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
 from turnpike.api.validation import parse
-from turnpike.domain.chat import ChatRequest, ProviderPreferences
+from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
 
 _PARAMETERS = (
@@ -48,32 +47,21 @@ _PARAMETERS = (
 def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequest:
     """Raises InvalidRequest naming the field."""
     body = parse(ChatBody, content)
-    plugins = parse_plugins(body)
-    session_id = body.session_id or headers.get("x-session-id")
-    if session_id and len(session_id) > LONGEST_SESSION_ID:
-        raise InvalidRequest(f"it may have at most {LONGEST_SESSION_ID} characters", field="x-session-id")
+    plugins = parse_plugins(body.plugins, transforms=body.transforms)
     return ChatRequest(
-        models=_models(body),
+        models=parse_models(body.model, body.models),
         messages=content["messages"],
         parameters=_parameters(body, content),
         stream=bool(body.stream),
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        provider=_preferences(body.provider) if body.provider else ProviderPreferences(),
+        provider=parse_preferences(body.provider),
         user=body.user,
-        session_id=session_id,
+        session_id=parse_session_id(body.session_id, headers),
         auto_router=plugins.auto_router,
         context_compression=plugins.context_compression,
         response_healing=plugins.response_healing,
         caching=parse_caching(headers),
     )
-
-
-def _models(body: ChatBody) -> tuple[str, ...]:
-    models = ([body.model] if body.model else []) + (body.models or [])
-    if not models:
-        raise InvalidRequest("name the model to ask; GET /models lists them", field="model")
-    # The first of `models` may repeat `model`; asking it twice would only repeat its failure.
-    return tuple(dict.fromkeys(models))
 
 
 def _parameters(body: ChatBody, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,47 +87,3 @@ def _reasoning(body: ChatBody) -> dict[str, Any]:
     if body.include_reasoning is not None and given is None:
         reasoning.setdefault("exclude", not body.include_reasoning)
     return reasoning
-
-
-def _preferences(given: Provider) -> ProviderPreferences:
-    sort = given.sort if isinstance(given.sort, Sort) else Sort(by=given.sort)
-    return ProviderPreferences(
-        order=_names(given.order),
-        only=_names(given.only),
-        ignore=_names(given.ignore),
-        allow_fallbacks=given.allow_fallbacks is not False,
-        require_parameters=bool(given.require_parameters),
-        data_collection=given.data_collection or "allow",
-        zdr=bool(given.zdr),
-        enforce_distillable_text=bool(given.enforce_distillable_text),
-        quantizations=tuple(given.quantizations or ()),
-        sort=sort.by,
-        partition=sort.partition or "model",
-        preferred_min_throughput=_percentiles(given.preferred_min_throughput),
-        preferred_max_latency=_percentiles(given.preferred_max_latency),
-        max_price=_max_price(given.max_price) if given.max_price else {},
-        options={name.lower(): options for name, options in (given.options or {}).items()},
-    )
-
-
-def _names(names: list[str] | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.lower() for name in names or ()))
-
-
-def _percentiles(given: float | Percentiles | None) -> dict[str, float]:
-    """A number alone is the median's."""
-    if given is None:
-        return {}
-    return given.model_dump(exclude_none=True) if isinstance(given, Percentiles) else {"p50": given}
-
-
-def _max_price(given: MaxPrice) -> dict[str, str]:
-    prices = {part: str(price) for part, price in given.model_dump(exclude_none=True).items()}
-    for part, price in prices.items():
-        try:
-            valid = Decimal(price) >= 0
-        except InvalidOperation:
-            valid = False
-        if not valid:
-            raise InvalidRequest("give a price in USD per million tokens", field=f"provider.max_price.{part}")
-    return prices

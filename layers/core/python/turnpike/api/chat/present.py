@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from starlette.datastructures import Headers
 
-from turnpike.api.chat.metadata import present_metadata
 from turnpike.api.errors import present_error
-from turnpike.domain.chat import Choice, Completion, Delta, Usage
+from turnpike.api.inference.metadata import present_metadata, wants_metadata
+from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta, Usage
 from turnpike.domain.errors import TurnpikeError
 from turnpike.domain.money import NanoUsd, present_usd
 from turnpike.domain.pricing import Cost
@@ -67,12 +68,12 @@ def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost, *, is_byok: bool)
     }
 
 
-class ChunkPresenter:
-    """Writes a stream's chunks. What all of them share is serialised once."""
+class ChatPresenter:
+    """Implements `Presenter`. What all of a stream's chunks share is serialised once."""
 
-    def __init__(self, call: "ChatCall | CachedCall", shown: Shown) -> None:
+    def __init__(self, call: "ChatCall | CachedCall", request: ChatRequest, headers: Headers) -> None:
         self._call = call
-        self._shown = shown
+        self._shown = Shown(reasoning=_shows_reasoning(request), metadata=wants_metadata(headers))
         self._envelope: dict[str, Any] = {
             "id": call.id,
             "object": "chat.completion.chunk",
@@ -83,8 +84,10 @@ class ChunkPresenter:
         self._prefix = b"data: " + orjson.dumps(self._envelope)[:-1] + b',"choices":['
         self._broken: TurnpikeError | None = None
 
+    def present_completion(self, completion: Completion) -> dict[str, Any]:
+        return present_completion(self._call, completion, self._shown)
+
     def present(self, deltas: Sequence[Delta]) -> bytes:
-        """All of them as one piece of the stream; empty when none shows a client anything."""
         prefix = self._prefix
         if not self._shown.reasoning:
             for delta in deltas:
@@ -101,7 +104,7 @@ class ChunkPresenter:
         )
 
     def present_break(self, error: TurnpikeError) -> bytes:
-        """The end of a stream that nobody answered, though HTTP 200 was sent; SDKs raise on its top-level `error`."""
+        """SDKs raise on its top-level `error`."""
         return _event({**self._break(error), **self._metadata()}) + DONE
 
     def present_end(self) -> bytes:
@@ -125,6 +128,10 @@ class ChunkPresenter:
     def _break(self, error: TurnpikeError) -> dict[str, Any]:
         choice = _present_delta(Delta(finish_reason="error", native_finish_reason="error"))
         return {**self._envelope, "error": present_error(error), "choices": [choice]}
+
+
+def _shows_reasoning(request: ChatRequest) -> bool:
+    return not request.parameters.get("reasoning", {}).get("exclude", False)
 
 
 def _metadata(call: "ChatCall | CachedCall", shown: Shown) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from turnpike.api.chat.routing_schema import Checked, Plugin, Provider
+from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, Checked, Plugin, Provider
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Tokens = Annotated[int, Field(ge=1)]
-LONGEST_SESSION_ID = 256
 Effort = Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"]
 
 

@@ -1,4 +1,4 @@
-"""The members of a chat body that say how it is routed: `provider` and `plugins` (reference 2.4 and 2.5)."""
+"""The members of a body that say how it is routed: `provider` and `plugins` (reference 2.4 and 2.5)."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,8 @@ class Closed(Checked):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
+
+LONGEST_SESSION_ID = 256
 
 SortBy = Literal["price", "throughput", "latency", "exacto"]
 Quantization = Literal[

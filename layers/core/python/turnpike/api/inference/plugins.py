@@ -1,16 +1,17 @@
 """What plugins and headers ask for besides the answer itself (reference 2.5 and 1.2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from starlette.datastructures import Headers
 
-from turnpike.api.chat.routing_schema import (
+from turnpike.api.inference.routing_schema import (
     AutoRouterPlugin,
     ContextCompressionPlugin,
     OtherPlugin,
+    Plugin,
     ResponseHealingPlugin,
 )
-from turnpike.api.chat.schema import ChatBody
 from turnpike.domain.chat import AutoRouting, ResponseCaching
 from turnpike.domain.errors import InvalidRequest
 
@@ -27,13 +28,13 @@ class Plugins:
     response_healing: bool = False
 
 
-def parse_plugins(body: ChatBody) -> Plugins:
+def parse_plugins(given: Sequence[Plugin] | None, *, transforms: Sequence[str] | None = None) -> Plugins:
     """The last of several with the same id counts. Raises InvalidRequest for one that is not to be had here."""
     plugins = Plugins()
-    if body.transforms is not None:
+    if transforms is not None:
         # The older name of the plugin context-compression; an empty list switches it off.
-        plugins = replace(plugins, context_compression=bool(body.transforms))
-    for place, plugin in enumerate(body.plugins or ()):
+        plugins = replace(plugins, context_compression=bool(transforms))
+    for place, plugin in enumerate(given or ()):
         enabled = plugin.enabled is not False
         match plugin:
             case AutoRouterPlugin():

@@ -1,0 +1,1 @@
+"""What all inference skins share: authentication, reading, calling, streaming, and how a request is routed."""
