@@ -35,6 +35,8 @@ _FORBIDDEN = (
     "turnpike.api.payments",
     "turnpike.domain.payments",
     "turnpike.payments",
+    # Skins that only some clients ask for.
+    "turnpike.api.messages",
     # What only some requests use.
     "turnpike.domain.activity",
     "turnpike.storage.activity",

@@ -794,6 +794,28 @@ def test_bound_thoughts_may_be_dropped_by_the_api() -> None:
     }
 
 
+def test_what_only_anthropics_own_clients_say_is_passed_on() -> None:
+    call = {**CALL, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    sent = turns(USER, {**ANSWER, "tool_calls": [call]}, {**RESULT, "is_error": True})
+    assert sent[1]["content"][1]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+    assert sent[2]["content"] == [
+        {"type": "tool_result", "tool_use_id": "toolu_1", "is_error": True, "content": "sunny"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("betas", "sent"),
+    [
+        ((), None),
+        (("oauth-2025-04-20", "context-1m-2025-08-07"), None),
+        (("claude-code-20250219", "interleaved-thinking-2025-05-14"), "interleaved-thinking-2025-05-14"),
+    ],
+)
+def test_previews_are_asked_for_that_change_an_answer_and_nothing_else(betas: Any, sent: str | None) -> None:
+    built: Any = build_adapter("anthropic").build_request(request(betas=betas), endpoint(), "k")
+    assert built.headers.get("anthropic-beta") == sent
+
+
 # Models
 
 

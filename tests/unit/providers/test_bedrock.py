@@ -516,6 +516,12 @@ def test_results_of_parallel_calls_are_one_turn() -> None:
     assert sent[2]["content"][3] == {"text": "Go on"}
 
 
+@pytest.mark.parametrize(("model", "status"), [(CLAUDE, "error"), (KIMI, None)])
+def test_a_tool_that_failed_is_told_as_such_to_who_knows_the_word(model: str, status: str | None) -> None:
+    sent = turns(USER, ASKED, {**RESULT, "is_error": True}, to=model)
+    assert sent[2]["content"][0]["toolResult"].get("status") == status
+
+
 def test_mistrals_models_want_short_ids_of_calls() -> None:
     sent = turns(USER, ASKED, RESULT, to="mistral.mistral-large-3-675b-instruct")
     call, result = sent[1]["content"][0]["toolUse"], sent[2]["content"][0]["toolResult"]

@@ -296,6 +296,24 @@ def test_text_in_parts_becomes_one_where_that_is_refused() -> None:
     assert messages("groq", parts)[0] == parts
 
 
+def test_what_tools_show_follows_their_results() -> None:
+    called = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+    image = {"type": "image_url", "image_url": {"url": "https://a.test/i.png"}}
+    texts = [{"type": "text", "text": "One"}, {"type": "text", "text": "Two"}]
+
+    def result(*parts: Any) -> dict[str, Any]:
+        return {"role": "tool", "tool_call_id": CALL["id"], "content": list(parts)}
+
+    sent = messages("openai", USER, called, result(texts[0], image, texts[1]), result(texts[0]), USER)
+    assert [message["role"] for message in sent] == ["user", "assistant", "tool", "tool", "user", "user"]
+    assert [message["content"] for message in sent[2:4]] == ["One\nTwo", "One"]
+    assert sent[4]["content"] == [
+        {"type": "text", "text": "What the tool call call_1234567890 returned:"},
+        image,
+    ]
+    assert messages("groq", USER, called, result(image))[-1]["content"][1] == image
+
+
 def test_a_refusal_is_handed_back_as_content_where_there_is_no_member_for_it() -> None:
     refused = {"role": "assistant", "content": None, "refusal": "No"}
     assert messages("openai", USER, refused, USER)[1] == refused

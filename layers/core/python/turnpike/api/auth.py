@@ -8,7 +8,7 @@ from turnpike.services.authenticate import Authenticate
 
 
 class Guard:
-    """Authenticates a request's bearer key, and checks that its role fits the route.
+    """Authenticates a request's key, and checks that its role fits the route.
 
     Each method raises Unauthenticated or PermissionDenied.
     """
@@ -17,7 +17,7 @@ class Guard:
         self._authenticate = authenticate
 
     async def any_key(self, headers: Headers) -> Principal:
-        return await self._authenticate(_bearer(headers))
+        return await self._authenticate(_secret(headers))
 
     async def inference(self, headers: Headers) -> Principal:
         principal = await self.any_key(headers)
@@ -38,6 +38,9 @@ class Guard:
         return principal
 
 
-def _bearer(headers: Headers) -> str | None:
+def _secret(headers: Headers) -> str | None:
+    """The bearer's, or what Anthropic's clients send instead; those that send both mean the bearer's."""
     scheme, _, secret = headers.get("authorization", "").partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else None
+    if scheme.lower() == "bearer":
+        return secret.strip()
+    return headers.get("x-api-key", "").strip() or None

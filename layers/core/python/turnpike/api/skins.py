@@ -1,8 +1,10 @@
 """Every skin of the inference API, at its address."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from turnpike.api.auth import Guard
 from turnpike.api.chat.skin import CHAT
@@ -17,4 +19,32 @@ def routes(
     guard: Guard, complete_chat: CompleteChat, *, keepalive_s: float, find_answer: "FindAnswer | None" = None
 ) -> list[BaseRoute]:
     inference = Inference(guard, complete_chat, keepalive_s, find_answer)
-    return [Route("/chat/completions", InferenceEndpoint(CHAT, inference), methods=["POST"])]
+
+    def messages() -> ASGIApp:
+        from turnpike.api.messages.skin import MESSAGES
+
+        return InferenceEndpoint(MESSAGES, inference)
+
+    def count_tokens() -> ASGIApp:
+        from turnpike.api.messages.count import CountTokens
+
+        return CountTokens(guard)
+
+    return [
+        Route("/chat/completions", InferenceEndpoint(CHAT, inference), methods=["POST"]),
+        Route("/messages", _Deferred(messages), methods=["POST"]),
+        Route("/messages/count_tokens", _Deferred(count_tokens), methods=["POST"]),
+    ]
+
+
+class _Deferred:
+    """An endpoint that is loaded with its first request: most environments never get one for most skins."""
+
+    def __init__(self, load: Callable[[], ASGIApp]) -> None:
+        self._load = load
+        self._endpoint: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._endpoint is None:
+            self._endpoint = self._load()
+        await self._endpoint(scope, receive, send)

@@ -90,6 +90,8 @@ class ChatRequest:
     response_healing: bool = False
     caching: ResponseCaching | None = None
     """None where the client said nothing of it."""
+    betas: tuple[str, ...] = ()
+    """Previews of Anthropic's API that the client would use, by name; only its wire format knows them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from turnpike.api.chat.schema import ChatBody
-from turnpike.api.inference.plugins import parse_caching, parse_plugins
+from turnpike.api.inference.plugins import parse_betas, parse_caching, parse_plugins
 from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
@@ -61,6 +61,7 @@ def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequ
         context_compression=plugins.context_compression,
         response_healing=plugins.response_healing,
         caching=parse_caching(headers),
+        betas=parse_betas(headers, "x-anthropic-beta"),
     )
 
 

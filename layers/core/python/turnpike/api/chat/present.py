@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from starlette.datastructures import Headers
 
 from turnpike.api.errors import present_error
+from turnpike.api.inference.cost import present_cost
 from turnpike.api.inference.metadata import present_metadata, wants_metadata
-from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta, Usage
+from turnpike.api.inference.skin import Call
+from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta
 from turnpike.domain.errors import TurnpikeError
-from turnpike.domain.money import NanoUsd, present_usd
-from turnpike.domain.pricing import Cost
 from turnpike.services.complete_chat import ChatCall
-
-if TYPE_CHECKING:
-    from turnpike.services.response_cache import CachedCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ class Shown:
     metadata: bool = False
 
 
-def present_completion(call: "ChatCall | CachedCall", completion: Completion, shown: Shown) -> dict[str, Any]:
+def present_completion(call: Call, completion: Completion, shown: Shown) -> dict[str, Any]:
     return {
         "id": call.id,
         "object": "chat.completion",
@@ -37,28 +34,23 @@ def present_completion(call: "ChatCall | CachedCall", completion: Completion, sh
         "system_fingerprint": completion.system_fingerprint,
         "service_tier": completion.service_tier,
         "choices": [_present_choice(choice, shown.reasoning) for choice in completion.choices],
-        "usage": present_usage(call.usage, call.cost, call.upstream_cost, is_byok=call.is_byok),
+        "usage": present_usage(call),
         **_metadata(call, shown),
     }
 
 
-def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost, *, is_byok: bool) -> dict[str, Any]:
+def present_usage(call: Call) -> dict[str, Any]:
+    usage = call.usage
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-        "cost": present_usd(cost),
-        "is_byok": is_byok,
+        **present_cost(call),
         "prompt_tokens_details": {
             "cached_tokens": usage.cached_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
             "audio_tokens": usage.prompt_audio_tokens,
             "video_tokens": 0,
-        },
-        "cost_details": {
-            "upstream_inference_cost": present_usd(upstream.total),
-            "upstream_inference_prompt_cost": present_usd(upstream.prompt),
-            "upstream_inference_completions_cost": present_usd(upstream.completion),
         },
         "completion_tokens_details": {
             "reasoning_tokens": usage.reasoning_tokens,
@@ -71,7 +63,7 @@ def present_usage(usage: Usage, cost: NanoUsd, upstream: Cost, *, is_byok: bool)
 class ChatPresenter:
     """Implements `Presenter`. What all of a stream's chunks share is serialised once."""
 
-    def __init__(self, call: "ChatCall | CachedCall", request: ChatRequest, headers: Headers) -> None:
+    def __init__(self, call: Call, request: ChatRequest, headers: Headers) -> None:
         self._call = call
         self._shown = Shown(reasoning=_shows_reasoning(request), metadata=wants_metadata(headers))
         self._envelope: dict[str, Any] = {
@@ -114,8 +106,7 @@ class ChatPresenter:
         that broke off says why.
         """
         call = self._call
-        usage = present_usage(call.usage, call.cost, call.upstream_cost, is_byok=call.is_byok)
-        last = {"usage": usage, **self._metadata()}
+        last = {"usage": present_usage(call), **self._metadata()}
         if self._broken is not None:
             return _event({**self._break(self._broken), **last}) + DONE
         tier = {} if call.service_tier is None else {"service_tier": call.service_tier}
@@ -134,7 +125,7 @@ def _shows_reasoning(request: ChatRequest) -> bool:
     return not request.parameters.get("reasoning", {}).get("exclude", False)
 
 
-def _metadata(call: "ChatCall | CachedCall", shown: Shown) -> dict[str, Any]:
+def _metadata(call: Call, shown: Shown) -> dict[str, Any]:
     """Nothing for an answer from the cache, which was not routed."""
     return {"openrouter_metadata": present_metadata(call)} if shown.metadata and isinstance(call, ChatCall) else {}
 

@@ -8,17 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, Checked, Plugin, Provider
+from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, CacheControl, Checked, Plugin, Provider
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Tokens = Annotated[int, Field(ge=1)]
 Effort = Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"]
-
-
-class CacheControl(Checked):
-    type: Literal["ephemeral"]
-    ttl: Literal["5m", "1h"] | None = None
 
 
 class _Breakpoint(Checked):

@@ -17,6 +17,7 @@ from turnpike.domain.errors import InvalidRequest
 
 _MOST_PATTERN_CHARACTERS = 65_536
 _SHORTEST_TTL_S, _LONGEST_TTL_S = 1, 86_400
+_MOST_BETAS = 32
 _MOST_DIGITS = 6
 """Of a TTL; more of them are beyond the longest anyway."""
 
@@ -62,6 +63,12 @@ def parse_caching(headers: Headers) -> ResponseCaching | None:
         ttl_s=_ttl_s(headers.get("x-openrouter-cache-ttl", "")),
         clear=headers.get("x-openrouter-cache-clear", "").strip().lower() == "true",
     )
+
+
+def parse_betas(headers: Headers, *names: str) -> tuple[str, ...]:
+    """The previews that headers list, each once."""
+    listed = (each.strip() for name in names for each in headers.get(name, "").split(","))
+    return tuple(dict.fromkeys(each for each in listed if each))[:_MOST_BETAS]
 
 
 def _ttl_s(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The members of a body that say how it is routed: `provider` and `plugins` (reference 2.4 and 2.5)."""
+"""The members that bodies of every skin have: `provider` and `plugins` (reference 2.4 and 2.5), marks for caching."""
 
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,12 @@ class Closed(Checked):
 
 
 LONGEST_SESSION_ID = 256
+
+
+class CacheControl(Checked):
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] | None = None
+
 
 SortBy = Literal["price", "throughput", "latency", "exacto"]
 Quantization = Literal[

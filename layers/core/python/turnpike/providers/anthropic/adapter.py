@@ -25,7 +25,7 @@ class AnthropicAdapter:
 
     def build_request(self, request: ChatRequest, endpoint: Endpoint, api_key: str) -> ProviderRequest:
         body = build_body(request, endpoint)
-        betas = betas_of(body)
+        betas = betas_of(body, request.betas)
         return ProviderRequest(
             url=f"{endpoint.base_url.rstrip('/')}/messages",
             headers={

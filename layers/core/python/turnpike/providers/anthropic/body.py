@@ -80,15 +80,25 @@ def build_body(request: ChatRequest, endpoint: Endpoint, platform: Platform = AN
     return body
 
 
-def betas_of(body: Mapping[str, Any]) -> list[str]:
-    """The previews that a body makes use of, for the header `anthropic-beta` or the member `anthropic_beta`."""
+def betas_of(body: Mapping[str, Any], asked: Sequence[str] = ()) -> list[str]:
+    """The previews that a body makes use of, and those of the client's that change how it is answered, for the header
+    `anthropic-beta` or the member `anthropic_beta`.
+    """
     thinking = body.get("thinking") or {}
-    return [beta for member, beta in _BETAS_OF_THINKING.items() if member in thinking]
+    used = [beta for member, beta in _BETAS_OF_THINKING.items() if member in thinking]
+    return [*used, *(beta for beta in asked if beta in _PASSED_ON)]
 
 
 _BETAS_OF_THINKING = {"block_binding": "thinking-binding-controls-2026-08-01"}
 """https://platform.claude.com/docs/en/build-with-claude/preserved-thinking/prefix-checks. Nothing else that is asked
 for here needs a header any more."""
+
+_PASSED_ON = frozenset({"fine-grained-tool-streaming-2025-05-14", "interleaved-thinking-2025-05-14"})
+"""Others end in a 400 where they are not known, ask for members that are not sent, or for another price.
+https://platform.claude.com/docs/en/build-with-claude/extended-thinking#interleaved-thinking and
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming, which the other platforms
+take too.
+"""
 
 
 def _mark(body: dict[str, Any], ttl: str | None, *, whole: bool) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turnpike.domain.chat import Message
-from turnpike.providers.anthropic.content import Block, build_blocks, build_texts, text_block
+from turnpike.providers.anthropic.content import Block, build_blocks, build_texts, cache_mark, text_block
 from turnpike.providers.anthropic.wire import FORM
+from turnpike.providers.caching import cache_ttl
 from turnpike.providers.reasoning import Detail, details_of
 from turnpike.providers.tool_calls import parse_arguments
 
@@ -103,6 +104,9 @@ def _user_blocks(message: Message) -> list[Block]:
 
 def _result_block(message: Message) -> Block:
     block: Block = {"type": "tool_result", "tool_use_id": _NO_ID.sub("_", message["tool_call_id"])}
+    if message.get("is_error"):
+        # Of Anthropic's own clients; chat completions have no word for it.
+        block["is_error"] = True
     content = message.get("content")
     if isinstance(content, str):
         return {**block, "content": content} if content.strip() else block
@@ -154,12 +158,14 @@ def _thought_block(detail: Detail) -> Block | None:
 
 def _call_block(call: Mapping[str, Any]) -> Block:
     arguments = parse_arguments(call)
-    return {
+    block: Block = {
         "type": "tool_use",
         "id": _NO_ID.sub("_", call["id"]),
         "name": call["function"]["name"],
         "input": arguments if isinstance(arguments, dict) else {"arguments": arguments},
     }
+    ttl = cache_ttl(call)
+    return block if ttl is None else {**block, "cache_control": cache_mark(ttl)}
 
 
 def _trim(turns: list[Turn]) -> None:

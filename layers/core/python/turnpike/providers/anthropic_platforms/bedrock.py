@@ -43,7 +43,7 @@ class BedrockAnthropicAdapter:
         # Both end in "extraneous key is not permitted" here; the tier is asked for by a header.
         for member in ("metadata", "service_tier"):
             body.pop(member, None)
-        betas = betas_of(body)
+        betas = betas_of(body, request.betas)
         if betas:
             body["anthropic_beta"] = betas
         headers = {

@@ -35,7 +35,7 @@ class VertexAnthropicAdapter:
         body.pop("service_tier", None)
         if request.stream:
             body["stream"] = True
-        betas = betas_of(body)
+        betas = betas_of(body, request.betas)
         operation = "streamRawPredict" if request.stream else "rawPredict"
         return ProviderRequest(
             url=f"{endpoint.base_url.rstrip('/')}/publishers/anthropic/models/{endpoint.upstream_model}:{operation}",

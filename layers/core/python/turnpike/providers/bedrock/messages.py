@@ -145,6 +145,9 @@ class _Conversation:
             "toolResult": {
                 "toolUseId": self._call_id(message["tool_call_id"]),
                 "content": content or [{"text": "(empty)"}],
+                # Only Claude and Nova know it, and only Anthropic's clients say it:
+                # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolResultBlock.html
+                **({"status": "error"} if message.get("is_error") and self._family.is_claude else {}),
             }
         }
 

@@ -17,7 +17,17 @@ def build_messages(messages: Sequence[Message], quirks: Quirks, upstream_model: 
         return messages
     marked = quirks.breakpoints and takes_breakpoints(upstream_model)
     has_tools = any(message.get("tool_calls") for message in messages)
-    return [_build(message, quirks, has_tools=has_tools, marked=marked) for message in messages]
+    built: list[Message] = []
+    beside: list[dict[str, Any]] = []
+    for message in messages:
+        if beside and message["role"] != "tool":
+            built.append({"role": "user", "content": beside})
+            beside = []
+        each = _build(message, quirks, has_tools=has_tools, marked=marked)
+        if message["role"] == "tool":
+            beside += _move_media(each)
+        built.append(each)
+    return [*built, {"role": "user", "content": beside}] if beside else built
 
 
 def _build(message: Message, quirks: Quirks, *, has_tools: bool, marked: bool) -> dict[str, Any]:
@@ -35,6 +45,24 @@ def _build(message: Message, quirks: Quirks, *, has_tools: bool, marked: bool) -
     elif role == "assistant":
         _add_answer(built, message, quirks, has_tools=has_tools)
     return built
+
+
+def _move_media(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tools may answer in text alone here; what else they did comes right after, as if the user had sent it.
+
+    https://platform.openai.com/docs/api-reference/chat/create; texts without marks are joined, since few besides
+    OpenAI take parts in this place.
+    """
+    parts = result["content"]
+    if not isinstance(parts, list):
+        return []
+    texts = [part for part in parts if part["type"] == "text"]
+    media = [part for part in parts if part["type"] != "text"]
+    marked = any("prompt_cache_breakpoint" in part for part in texts)
+    result["content"] = texts if marked else "\n".join(part["text"] for part in texts)
+    if not media:
+        return []
+    return [{"type": "text", "text": f"What the tool call {result['tool_call_id']} returned:"}, *media]
 
 
 def _add_answer(built: dict[str, Any], message: Message, quirks: Quirks, *, has_tools: bool) -> None:

@@ -1,0 +1,43 @@
+"""Errors as Anthropic's clients read them (reference 1.4)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from turnpike.api.errors import present_availability
+from turnpike.domain.errors import TurnpikeError
+
+_TYPES = {
+    "authentication": "authentication_error",
+    "permission_denied": "permission_error",
+    "payment_required": "billing_error",
+    "not_found": "not_found_error",
+    "rate_limit_exceeded": "rate_limit_error",
+    "provider_overloaded": "overloaded_error",
+    "timeout": "timeout_error",
+}
+
+
+def present_message_error(error: TurnpikeError) -> dict[str, Any]:
+    """The `error` of a body or an event."""
+    fallback = "invalid_request_error" if error.status < 500 else "api_error"
+    presented: dict[str, Any] = {
+        "type": _TYPES.get(error.error_type, fallback),
+        "message": error.message,
+        "error_type": error.error_type,
+    }
+    if error.availability is not None:
+        presented["availability"] = present_availability(error.availability)
+    return presented
+
+
+def present_message_error_body(
+    error: TurnpikeError, call_id: str | None = None, beside: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    metadata = {"metadata": dict(error.metadata)} if error.metadata else {}
+    return {
+        "type": "error",
+        "error": present_message_error(error),
+        "request_id": call_id,
+        **metadata,
+        **(beside or {}),
+    }

@@ -1,0 +1,229 @@
+"""A stream in Anthropic's events (reference 8.2): https://platform.claude.com/docs/en/build-with-claude/streaming."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from starlette.datastructures import Headers
+
+from turnpike.api.inference.metadata import present_metadata, wants_metadata
+from turnpike.api.inference.skin import Call
+from turnpike.api.messages.ending import present_message_usage, present_stop
+from turnpike.api.messages.errors import present_message_error
+from turnpike.api.messages.thoughts import Detail, data_of, key_of, signature_of, text_of
+from turnpike.api.messages.whole import citation_of, content_of
+from turnpike.domain.chat import ChatRequest, Completion, Delta
+from turnpike.domain.errors import TurnpikeError
+from turnpike.services.complete_chat import ChatCall
+
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+
+_TEXT, _NOTHING = "text", None
+_END = b"}}\n\n"
+_NO_USAGE = {
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "cache_creation_input_tokens": 0,
+    "cache_read_input_tokens": 0,
+}
+"""What the prompt has is known at the end, for most providers; `message_delta` says it."""
+
+
+class MessagesPresenter:
+    """Implements `Presenter`. Blocks open and close as what is said changes, so that a stream has them in the order in
+    which the provider gave them. What all deltas of a block share is put together once.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_broken",
+        "_call",
+        "_count",
+        "_hides",
+        "_open",
+        "_prefix",
+        "_refusal",
+        "_shows_metadata",
+        "_stops",
+        "_thought",
+        "_unnamed",
+        "_uses",
+    )
+
+    def __init__(self, call: Call, request: ChatRequest, headers: Headers) -> None:
+        self._call = call
+        self._hides = bool(request.parameters.get("reasoning", {}).get("exclude", False))
+        self._shows_metadata = wants_metadata(headers)
+        self._stops: Sequence[str] = request.parameters.get("stop") or ()
+        self._begun = False
+        self._count = 0
+        # What the open block is: a text, a tool's call by its index, or a thought by its key.
+        self._open: object = _NOTHING
+        self._prefix = b""
+        self._thought: Detail = {}
+        # Blocks of tools' calls, by the call's index; and calls whose name is still to come.
+        self._uses: dict[int, int] = {}
+        self._unnamed: dict[int, dict[str, str]] = {}
+        self._refusal = ""
+        self._broken: TurnpikeError | None = None
+
+    def present_completion(self, completion: Completion) -> dict[str, Any]:
+        choice = next(iter(completion.choices), None)
+        message: Mapping[str, Any] = choice.message if choice else {}
+        refused = choice is not None and choice.finish_reason == "content_filter"
+        refusal = str(message.get("refusal") or "") if refused else ""
+        return {
+            **self._head(),
+            "content": content_of(message, hides=self._hides, refused=refused),
+            **present_stop(self._call, stops=self._stops, refusal=refusal),
+            "usage": present_message_usage(self._call),
+            **self._metadata(),
+        }
+
+    def present(self, deltas: Sequence[Delta]) -> bytes:
+        out: list[bytes] = []
+        for delta in deltas:
+            if delta.has_content or delta.finish_reason:
+                if not self._begun:
+                    self._begin(out)
+                self._add(delta, out)
+            if delta.error is not None:
+                self._broken = delta.error
+        return b"".join(out)
+
+    def present_break(self, error: TurnpikeError) -> bytes:
+        """SDKs raise on this event, wherever it comes."""
+        return _event("error", {"error": present_message_error(error), **self._metadata()})
+
+    def present_end(self) -> bytes:
+        if self._broken is not None:
+            return self.present_break(self._broken)
+        out: list[bytes] = []
+        if not self._begun:
+            self._begin(out)
+        self._close(out)
+        stop = present_stop(self._call, stops=self._stops, refusal=self._refusal)
+        out.append(_event("message_delta", {"delta": stop, "usage": present_message_usage(self._call)}))
+        out.append(_event("message_stop", self._metadata()))
+        return b"".join(out)
+
+    def _begin(self, out: list[bytes]) -> None:
+        self._begun = True
+        message = {**self._head(), "content": [], "stop_reason": None, "stop_sequence": None, "usage": _NO_USAGE}
+        out.append(_event("message_start", {"message": message}))
+
+    def _add(self, delta: Delta, out: list[bytes]) -> None:
+        if delta.reasoning_details:
+            for detail in delta.reasoning_details:
+                self._think(detail, out)
+        elif delta.reasoning:
+            self._think({"type": "reasoning.text", "text": delta.reasoning}, out)
+        if delta.content:
+            self._say(delta.content, out)
+        if delta.refusal:
+            if delta.finish_reason == "content_filter":
+                self._refusal = delta.refusal
+            else:
+                self._say(delta.refusal, out)
+        if delta.tool_calls:
+            for fragment in delta.tool_calls:
+                self._use(fragment, out)
+        if delta.extra:
+            self._cite(delta.extra.get("annotations") or (), out)
+
+    def _say(self, text: str, out: list[bytes]) -> None:
+        if self._open is not _TEXT:
+            self._start(_TEXT, {"type": "text", "text": ""}, b'"text_delta","text":', out)
+        out.append(self._prefix + orjson.dumps(text) + _END)
+
+    def _think(self, detail: Detail, out: list[bytes]) -> None:
+        if detail.get("type") == "reasoning.encrypted":
+            self._start(key_of(detail), {"type": "redacted_thinking", "data": data_of(detail)}, b"", out)
+            self._close(out)
+            return
+        signature = detail.get("signature")
+        if self._hides and not signature:
+            return
+        key = key_of(detail)
+        if self._open != key:
+            block = {"type": "thinking", "thinking": "", "signature": ""}
+            self._start(key, block, b'"thinking_delta","thinking":', out)
+            self._thought = detail
+        text = text_of(detail)
+        if text and not self._hides:
+            out.append(self._prefix + orjson.dumps(text) + _END)
+        if signature:
+            # It ends its block, whatever comes next.
+            self._thought = detail
+            self._close(out)
+
+    def _use(self, fragment: Mapping[str, Any], out: list[bytes]) -> None:
+        index, function = fragment["index"], fragment.get("function") or {}
+        arguments = function.get("arguments") or ""
+        block = self._uses.get(index)
+        if block is None:
+            first = self._unnamed.pop(index, None) or {"id": fragment.get("id") or "", "arguments": ""}
+            arguments = first["arguments"] + arguments
+            if not function.get("name"):
+                self._unnamed[index] = {**first, "arguments": arguments}
+                return
+            use = {"type": "tool_use", "id": first["id"], "name": function["name"], "input": {}}
+            block = self._uses[index] = self._count
+            self._start(index, use, b'"input_json_delta","partial_json":', out)
+        if arguments:
+            # Of calls that are made together, pieces may come in any order; each says whose it is.
+            prefix = self._prefix if self._open == index else _prefix(block, b'"input_json_delta","partial_json":')
+            out.append(prefix + orjson.dumps(arguments) + _END)
+
+    def _cite(self, annotations: Sequence[Mapping[str, Any]], out: list[bytes]) -> None:
+        """A block ends with what it cites, as Anthropic's do."""
+        cited = [citation for each in annotations if (citation := citation_of(each)) is not None]
+        if not cited or self._open is not _TEXT:
+            return
+        prefix = _prefix(self._count - 1, b'"citations_delta","citation":')
+        out += [prefix + orjson.dumps(citation) + _END for citation in cited]
+        self._close(out)
+
+    def _start(self, what: object, block: Mapping[str, Any], kind: bytes, out: list[bytes]) -> None:
+        self._close(out)
+        out.append(_event("content_block_start", {"index": self._count, "content_block": block}))
+        self._open = what
+        self._prefix = _prefix(self._count, kind)
+        self._count += 1
+
+    def _close(self, out: list[bytes]) -> None:
+        if self._open is _NOTHING:
+            return
+        if self._thought:
+            signature, self._thought = signature_of(self._thought), {}
+            if signature:
+                prefix = _prefix(self._count - 1, b'"signature_delta","signature":')
+                out.append(prefix + orjson.dumps(signature) + _END)
+        out.append(_event("content_block_stop", {"index": self._count - 1}))
+        self._open = _NOTHING
+
+    def _head(self) -> dict[str, Any]:
+        call = self._call
+        return {
+            "id": call.id,
+            "type": "message",
+            "role": "assistant",
+            "model": call.endpoint.model_id,
+            "provider": call.provider.name,
+        }
+
+    def _metadata(self) -> dict[str, Any]:
+        """Nothing for an answer from the cache, which was not routed."""
+        call = self._call
+        if not self._shows_metadata or not isinstance(call, ChatCall):
+            return {}
+        return {"openrouter_metadata": present_metadata(call)}
+
+
+def _prefix(index: int, kind: bytes) -> bytes:
+    head = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":%b'
+    return head % (index, kind)
+
+
+def _event(name: str, members: Mapping[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps({"type": name, **members}))
