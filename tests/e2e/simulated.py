@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from anthropic import Anthropic
 from openai import OpenAI
 
 from tests.e2e.asking import http_client
@@ -128,9 +129,10 @@ def variables(address: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """A deployment whose providers are simulated, and its clients. The SDK does not try again by itself."""
+    """A deployment whose providers are simulated, and its clients. The SDKs do not try again by themselves."""
 
     openai: OpenAI
+    anthropic: Anthropic
     http: httpx2.Client
     simulator: Simulator
 
@@ -161,6 +163,7 @@ def simulated(parts: Deployment, folder: Path) -> Iterator[Simulated]:
         simulating() as (simulator, address),
         parts.serving("serve_api", **variables(address), **settings) as (_, url),
         OpenAI(base_url=f"{url}/api/v1", api_key=api_key, max_retries=0, timeout=20) as openai,
+        Anthropic(base_url=f"{url}/api", api_key=api_key, max_retries=0, timeout=20) as anthropic,
         http_client(f"{url}/api/v1", api_key) as http,
     ):
-        yield Simulated(openai, http, simulator)
+        yield Simulated(openai, anthropic, http, simulator)
