@@ -1,4 +1,5 @@
-"""`python -m tests.bench.decoding`: the CPU of reading one event of a stream, and what is kept of a long one.
+"""`python -m tests.bench.decoding`: the CPU of reading one event of a stream and of telling it in each skin, and what
+is kept of a long one.
 
 By wire format, over streams that the simulator makes up: a sixth reasoning, a sixth a tool call, the rest text.
 Where recordings are at hand, the longest of them says whether the made-up ones are fair.
@@ -17,6 +18,7 @@ from turnpike.providers.registry import WIRES, adapter_for
 
 from tests.bench.figures import Figure
 from tests.bench.noise import NoiseGauge
+from tests.bench.presenting import measure_presenting
 from tests.bench.report import print_table, say
 from tests.replay.recordings import exchanges
 from tests.simulator.asked import Asked
@@ -33,6 +35,8 @@ _LONG_ENOUGH = 40
 
 _TARGETS_US = {"openai_compatible": 25.0}
 _TARGET_US = 60.0
+_TOLD = "anthropic"
+"""The wire format whose made-up answer the skins tell: its reasoning comes with signatures."""
 _MOST_GROWTH_KB = 16.0
 
 _WORDS = (" and", " the", " router", " reads", " every", " événement", " of", " it", "\n\n1.", " once")
@@ -54,6 +58,8 @@ def measure_decoding(say: Callable[[str], None], *, quick: bool = False, noisy: 
         growth = _growth(wire, _QUICK_EVENTS if quick else _MANY_EVENTS)
         say(f"{wire}: {cost.value:.1f} µs of CPU an event, {growth.value:.1f} kB more held of a long stream")
         figures += [cost, growth]
+    deltas = _decoder(_TOLD).feed(b"".join(made_up(_TOLD, _EVENTS)))
+    figures += measure_presenting(say, deltas, rounds=_QUICK_ROUNDS if quick else _ROUNDS)
     return figures + noise.figures() if noisy else figures
 
 
