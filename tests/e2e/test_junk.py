@@ -16,6 +16,8 @@ from tests.e2e.run import MARK, Run
 LARGEST = 6 * 1024 * 1024
 PATHS = (
     "/chat/completions",
+    "/messages",
+    "/messages/count_tokens",
     "/models",
     "/models/count",
     "/models/demo/chat/endpoints",
@@ -395,6 +397,20 @@ def test_wrong_method_is_405(http: httpx2.Client, method: str, path: str, allowe
 
     error_of(response, 405)
     assert set(response.headers["allow"].replace(" ", "").split(",")) == allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [("/chat/completions", "POST"), ("/messages", "POST"), ("/models", "GET"), ("/keys", "POST"), ("/credits", "GET")],
+)
+def test_a_browser_may_call_every_function(anonymous: httpx2.Client, path: str, method: str) -> None:
+    asked = {"origin": "https://app.test", "access-control-request-method": method}
+    response = anonymous.options(path, headers={**asked, "access-control-request-headers": "authorization"})
+    assert (response.status_code, response.content) == (204, b"")
+    assert method in response.headers["access-control-allow-methods"]
+    assert response.headers["access-control-allow-headers"] == "authorization"
+    refused = anonymous.request(method, path, headers={"origin": "https://app.test"})
+    assert refused.headers["access-control-allow-origin"] == "*"
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/chat", "/chat/completions/more", "/keys/", "/keys/a/b", "/"])

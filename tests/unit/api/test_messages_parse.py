@@ -1,8 +1,13 @@
 """Bodies of Anthropic's Messages as canonical requests."""
 
+from collections.abc import Iterator
+from contextlib import suppress
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from turnpike.api.messages.parse import parse_messages_request
@@ -291,3 +296,53 @@ def test_blocks_that_mean_nothing_here_are_named(block: Any, said: str) -> None:
 def test_what_ran_at_openrouters_own_is_dropped() -> None:
     dropped = {"type": "openrouter_shell_tool_result", "tool_use_id": "t", "content": {}}
     assert messages(("assistant", [TEXT, dropped]))[0] == {"role": "assistant", "content": "Hello"}
+
+
+THOUGHT = {"type": "thinking", "thinking": "a", "signature": "turnpike.1.e30"}
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+DOCUMENT = {"type": "document", "title": "A", "source": {"type": "content", "content": [TEXT, IMAGE]}}
+RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [TEXT, IMAGE, DOCUMENT], "is_error": True}
+BODY: Any = {
+    "model": "acme/chat",
+    "max_tokens": 100,
+    "system": [{**TEXT, "cache_control": MARK}],
+    "messages": [
+        {"role": "user", "content": [TEXT, IMAGE, DOCUMENT]},
+        {"role": "assistant", "content": [THOUGHT, {"type": "redacted_thinking", "data": "aGk="}, TEXT, USE]},
+        {"role": "user", "content": [RESULT]},
+    ],
+    "tools": [TOOL],
+    "tool_choice": {"type": "auto"},
+    "thinking": {"type": "enabled", "budget_tokens": 2000},
+    "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {}}},
+    "metadata": {"user_id": "u"},
+    "stop_sequences": ["END"],
+}
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "text", "content"]), inner),
+    max_leaves=4,
+)
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Of everything in a body."""
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        yield (*path, key)
+        yield from places(child, (*path, key))
+
+
+@given(place=st.sampled_from(list(places(BODY))), junk=JUNK, leave_out=st.booleans())
+def test_junk_anywhere_is_read_or_refused(place: tuple[Any, ...], junk: Any, leave_out: bool) -> None:
+    body = deepcopy(BODY)
+    *path, last = place
+    node = body
+    for step in path:
+        node = node[step]
+    if leave_out:
+        del node[last]
+    else:
+        node[last] = junk
+    with suppress(InvalidRequest):
+        assert parse_messages_request(body, Headers()).messages is not None

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from turnpike.api.errors import error_headers, present_error_body
+from turnpike.api.headers import finish_headers, preflight_headers
 from turnpike.domain.errors import (
     InvalidRequest,
     MethodNotAllowed,
@@ -58,7 +59,12 @@ class Edge:
 
         async def watch(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                finish_headers(scope, message)
+            elif scope.get("method") == "HEAD":
+                # The headers are those of the answer to GET, and not every host leaves out the body.
+                message = {**message, "body": b""}
             await send(message)
 
         scope["app"] = self  # Makes the router raise for 404 and 405 instead of answering in plain text.
@@ -66,12 +72,15 @@ class Edge:
             await self._router(scope, receive, watch)
         except Exception as error:  # the last stop before the host, which would log a traceback
             failure = _translate(error)
+            if isinstance(failure, MethodNotAllowed) and scope["method"] == "OPTIONS":
+                await Response(None, 204, preflight_headers(failure.allow, Headers(scope=scope)))(scope, receive, watch)
+                return
             if started:
                 # The status is gone; ending the body here is all that is left, and hosts cut the connection.
                 log_failure("response broke off", error)
                 raise _BrokenOff from None
             body: ErrorBody = scope.get(ERROR_BODY, present_error_body)
-            await error_response(failure, body(failure))(scope, receive, send)
+            await error_response(failure, body(failure))(scope, receive, watch)
 
     async def aclose(self) -> None:
         if self._aclose is not None:

@@ -86,7 +86,7 @@ class OtherBlock(Checked):
 
 def _tag_of(block: Any) -> str:
     kind = block.get("type") if isinstance(block, dict) else None
-    return kind if kind in _BLOCKS else "other"
+    return kind if isinstance(kind, str) and kind in _BLOCKS else "other"
 
 
 _Told = Annotated[
