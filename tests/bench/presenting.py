@@ -8,7 +8,7 @@ from statistics import median
 from starlette.datastructures import Headers
 
 from turnpike.api.chat.skin import CHAT
-from turnpike.api.inference.skin import Skin
+from turnpike.api.inference.skin import Asked, Skin
 from turnpike.api.messages.skin import MESSAGES
 from turnpike.domain.catalog import Provider
 from turnpike.domain.chat import ChatRequest, Delta, Usage
@@ -54,8 +54,8 @@ def measure_presenting(say: Callable[[str], None], deltas: Sequence[Delta], *, r
 
 
 def _cpu_us(skin: Skin, deltas: Sequence[Delta], at_once: int) -> float:
-    request = ChatRequest(("acme/bench",), [], {}, stream=True)
-    presenter = skin.new_presenter(_Told(), request, Headers())  # type: ignore[arg-type]
+    asked = Asked(ChatRequest(("acme/bench",), [], {}, stream=True), {}, Headers())
+    presenter = skin.new_presenter(_Told(), asked)  # type: ignore[arg-type]
     batches = [deltas[start : start + at_once] for start in range(0, len(deltas), at_once)]
     gc.collect()
     began = time.process_time()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
+from turnpike.api.inference.sealing import seal
 from turnpike.api.messages.parse import parse_messages_request
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
@@ -170,6 +171,13 @@ def test_a_signature_that_somebody_changed_is_taken_for_anothers(signature: str 
     [answer] = messages(("assistant", [{"type": "thinking", "thinking": "a", "signature": signature}, TEXT]))
     [detail] = answer["reasoning_details"]
     assert (detail["text"], detail.get("signature", "")) == ("a", signature or "")
+
+
+def test_what_is_sealed_cannot_say_what_the_block_does_not() -> None:
+    sealed = seal({"type": "reasoning.text", "text": 5, "summary": ["x"], "format": "unknown", "index": 0})
+    [answer] = messages(("assistant", [{"type": "thinking", "thinking": "a", "signature": sealed}, TEXT]))
+    assert answer["reasoning_details"] == [{"type": "reasoning.text", "text": "a", "format": "unknown", "index": 0}]
+    assert answer["reasoning"] == "a"
 
 
 @pytest.mark.parametrize(

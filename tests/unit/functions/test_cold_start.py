@@ -37,6 +37,7 @@ _FORBIDDEN = (
     "turnpike.payments",
     # Skins that only some clients ask for.
     "turnpike.api.messages",
+    "turnpike.api.responses",
     # What only some requests use.
     "turnpike.domain.activity",
     "turnpike.storage.activity",

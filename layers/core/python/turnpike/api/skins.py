@@ -25,6 +25,11 @@ def routes(
 
         return InferenceEndpoint(MESSAGES, inference)
 
+    def responses() -> ASGIApp:
+        from turnpike.api.responses.skin import RESPONSES
+
+        return InferenceEndpoint(RESPONSES, inference)
+
     def count_tokens() -> ASGIApp:
         from turnpike.api.messages.count import CountTokens
 
@@ -32,6 +37,7 @@ def routes(
 
     return [
         Route("/chat/completions", InferenceEndpoint(CHAT, inference), methods=["POST"]),
+        Route("/responses", _Deferred(responses), methods=["POST"]),
         Route("/messages", _Deferred(messages), methods=["POST"]),
         Route("/messages/count_tokens", _Deferred(count_tokens), methods=["POST"]),
     ]

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.datastructures import Headers
 
 from turnpike.api.errors import present_error
 from turnpike.api.inference.cost import present_cost
 from turnpike.api.inference.metadata import present_metadata, wants_metadata
-from turnpike.api.inference.skin import Call
+from turnpike.api.inference.skin import Asked, Call
 from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall
@@ -63,9 +62,9 @@ def present_usage(call: Call) -> dict[str, Any]:
 class ChatPresenter:
     """Implements `Presenter`. What all of a stream's chunks share is serialised once."""
 
-    def __init__(self, call: Call, request: ChatRequest, headers: Headers) -> None:
+    def __init__(self, call: Call, asked: Asked) -> None:
         self._call = call
-        self._shown = Shown(reasoning=_shows_reasoning(request), metadata=wants_metadata(headers))
+        self._shown = Shown(reasoning=_shows_reasoning(asked.request), metadata=wants_metadata(asked.headers))
         self._envelope: dict[str, Any] = {
             "id": call.id,
             "object": "chat.completion.chunk",

@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 from turnpike.api.auth import Guard
 from turnpike.api.edge import ERROR_BODY, error_response, json_response, read_json
 from turnpike.api.inference.metadata import present_metadata, wants_metadata
-from turnpike.api.inference.skin import Call, Presenter, Skin
+from turnpike.api.inference.skin import Asked, Call, Presenter, Skin
 from turnpike.api.sse import EventStream
-from turnpike.domain.chat import ChatRequest, Delta
+from turnpike.domain.chat import Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
 
@@ -58,18 +58,19 @@ class InferenceEndpoint:
         content = await read_json(Request(scope, receive))
         request = skin.parse_request(content, headers)
         origin = _origin(scope, headers, arrived_at)
+        asked = Asked(request, content, headers)
         lookup = None
         if inference.find_answer is not None and request.caching is not None and request.caching.enabled:
             lookup = await inference.find_answer(principal, request, content, origin, skin.name)
         call = lookup.hit if lookup and lookup.hit else await inference.complete_chat(principal, request, origin)
         try:
             if request.stream:
-                await self._stream(call, request, headers, send, lookup)
+                await self._stream(call, asked, send, lookup)
             else:
                 completion = await call.complete()
                 if lookup is not None:
                     lookup.record_completion(completion)
-                body = skin.new_presenter(call, request, headers).present_completion(completion)
+                body = skin.new_presenter(call, asked).present_completion(completion)
                 await json_response(body, headers=_headers(call, lookup))(scope, receive, send)
         except TurnpikeError as error:
             body = skin.present_error(error, call.id, _beside(error, call, headers))
@@ -79,9 +80,7 @@ class InferenceEndpoint:
             if lookup is not None:
                 await lookup.keep(call.id, model_id=call.endpoint.model_id, provider_name=call.provider.name)
 
-    async def _stream(
-        self, call: Call, request: ChatRequest, headers: Headers, send: Send, lookup: "Lookup | None"
-    ) -> None:
+    async def _stream(self, call: Call, asked: Asked, send: Send, lookup: "Lookup | None") -> None:
         """Raises AttemptsFailed as long as its status can still be sent."""
         skin = self.skin
         events = EventStream(
@@ -94,7 +93,7 @@ class InferenceEndpoint:
             if lookup is not None:
                 lookup.record(deltas)
             # Made at the first content, when it is known who answers.
-            presenter = presenter or skin.new_presenter(call, request, headers)
+            presenter = presenter or skin.new_presenter(call, asked)
             chunks = presenter.present(deltas)
             if chunks:
                 await events.write(chunks)
@@ -105,12 +104,12 @@ class InferenceEndpoint:
             await events.quiet()
             if not events.started:
                 raise
-            presenter = presenter or skin.new_presenter(call, request, headers)
+            presenter = presenter or skin.new_presenter(call, asked)
             await events.write(presenter.present_break(error), more=False)
             return
         finally:
             await events.quiet()
-        presenter = presenter or skin.new_presenter(call, request, headers)
+        presenter = presenter or skin.new_presenter(call, asked)
         await events.write(presenter.present_end(), more=False)
 
 

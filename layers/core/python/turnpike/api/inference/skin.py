@@ -18,6 +18,16 @@ Call: TypeAlias = "ChatCall | CachedCall"
 """What is answered: by a provider, or from the response cache."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an answer may have to repeat of its request, or to go by."""
+
+    request: ChatRequest
+    content: Mapping[str, Any]
+    """The body as it came, validated."""
+    headers: Headers
+
+
 class Presenter(Protocol):
     """Writes one answer: a whole one at once, or a stream piece by piece and then its end, once."""
 
@@ -43,7 +53,7 @@ class Skin:
     parse_request: Callable[[Mapping[str, Any], Headers], ChatRequest]
     """Raises InvalidRequest naming the field."""
 
-    new_presenter: "Callable[[Call, ChatRequest, Headers], Presenter]"
+    new_presenter: "Callable[[Call, Asked], Presenter]"
     """Called when it is known who answers."""
 
     present_error: ErrorBody

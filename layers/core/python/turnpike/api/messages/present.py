@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from starlette.datastructures import Headers
 
 from turnpike.api.inference.metadata import present_metadata, wants_metadata
-from turnpike.api.inference.skin import Call
+from turnpike.api.inference.skin import Asked, Call
 from turnpike.api.messages.ending import present_message_usage, present_stop
 from turnpike.api.messages.errors import present_message_error
 from turnpike.api.messages.thoughts import Detail, data_of, key_of, signature_of, text_of
 from turnpike.api.messages.whole import citation_of, content_of
-from turnpike.domain.chat import ChatRequest, Completion, Delta
+from turnpike.domain.chat import Completion, Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall
 
@@ -50,11 +49,11 @@ class MessagesPresenter:
         "_uses",
     )
 
-    def __init__(self, call: Call, request: ChatRequest, headers: Headers) -> None:
+    def __init__(self, call: Call, asked: Asked) -> None:
         self._call = call
-        self._hides = bool(request.parameters.get("reasoning", {}).get("exclude", False))
-        self._shows_metadata = wants_metadata(headers)
-        self._stops: Sequence[str] = request.parameters.get("stop") or ()
+        self._hides = bool(asked.request.parameters.get("reasoning", {}).get("exclude", False))
+        self._shows_metadata = wants_metadata(asked.headers)
+        self._stops: Sequence[str] = asked.request.parameters.get("stop") or ()
         self._begun = False
         self._count = 0
         # What the open block is: a text, a tool's call by its index, or a thought by its key.

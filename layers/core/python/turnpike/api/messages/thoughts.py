@@ -6,20 +6,16 @@ clients keep what they do not understand: in the signature, and for encrypted re
 stays as it is: a conversation that began with Anthropic itself goes on here, and one that began here goes on there.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+from turnpike.api.inference.sealing import seal, unseal
 
 Detail = Mapping[str, Any]
 """One of a message's `reasoning_details`."""
 
 CLAUDE = "anthropic-claude-v1"
 """The format of reasoning details that are Anthropic's own, as OpenRouter names it."""
-
-_SEALED = "turnpike.1."
-"""Begins what we wrote. Anthropic's signatures and data are base64, which has no dots."""
 
 _TEXTS = ("text", "summary")
 
@@ -37,13 +33,13 @@ def signature_of(detail: Detail) -> str:
     """What proves a block of thinking, or names it; empty for one of Claude's that has no signature yet."""
     if detail.get("format") == CLAUDE:
         return detail.get("signature") or ""
-    return _seal({name: value for name, value in detail.items() if name not in _TEXTS})
+    return seal(_bare(detail))
 
 
 def data_of(detail: Detail) -> str:
     """The data of a block of redacted thinking."""
     data = detail.get("data") or ""
-    return data if detail.get("format") == CLAUDE else _seal(detail)
+    return data if detail.get("format") == CLAUDE else seal(_bare(detail))
 
 
 def detail_of_thinking(thinking: str, signature: str, place: int) -> dict[str, Any]:
@@ -61,17 +57,11 @@ def detail_of_redacted(data: str, place: int) -> dict[str, Any]:
     return sealed or {"type": "reasoning.encrypted", "data": data, "format": CLAUDE, "index": place}
 
 
-def _seal(detail: Detail) -> str:
-    return _SEALED + urlsafe_b64encode(orjson.dumps(detail, option=orjson.OPT_SORT_KEYS)).decode().rstrip("=")
-
-
 def _open(text: str) -> dict[str, Any] | None:
-    """None for what we did not write, and for what was changed since."""
-    if not text.startswith(_SEALED):
-        return None
-    body = text.removeprefix(_SEALED)
-    try:
-        detail = orjson.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except ValueError:
-        return None
-    return detail if isinstance(detail, dict) else None
+    detail = unseal(text)
+    return _bare(detail) if isinstance(detail, dict) else None
+
+
+def _bare(detail: Detail) -> dict[str, Any]:
+    """Without what was said, for which blocks have a place."""
+    return {name: value for name, value in detail.items() if name not in _TEXTS}

@@ -1,0 +1,101 @@
+"""A conversation in items as canonical messages, which are those of chat completions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from turnpike.api.responses.thoughts import details_of, text_of
+from turnpike.domain.chat import Message
+from turnpike.domain.errors import InvalidRequest
+
+Item = Mapping[str, Any]
+
+_DROPPED = frozenset({"image_generation_call", "web_search_call"})
+"""What a model made or looked up besides its words; the words stay."""
+
+
+def build_messages(instructions: str | None, given: str | Sequence[Item]) -> list[Message]:
+    """From a validated body. Raises InvalidRequest for items that only the provider's own tools could read."""
+    messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
+    if isinstance(given, str):
+        return [*messages, {"role": "user", "content": given}]
+    answer: _Answer | None = None
+    for place, item in enumerate(given):
+        kind, path = item.get("type", "message"), f"input.{place}"
+        if kind in _DROPPED:
+            continue
+        if kind in ("reasoning", "function_call") or item.get("role") == "assistant":
+            # All of an answer's items are one message.
+            if answer is None:
+                answer = _Answer()
+                messages.append(answer.message)
+            answer.add(kind, item, path)
+            continue
+        answer = None
+        if kind == "function_call_output":
+            told = _content(item["output"], path)
+            messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": told})
+        elif kind == "message":
+            messages.append({"role": item["role"], "content": _content(item["content"], path)})
+        else:
+            raise InvalidRequest(
+                f"an item of type {str(kind)[:64]} cannot stand here; nothing is stored, and no tools run at the "
+                "provider, so leave it out",
+                field=f"{path}.type",
+            )
+    return messages
+
+
+class _Answer:
+    def __init__(self) -> None:
+        self.message: dict[str, Any] = {"role": "assistant", "content": None}
+        self._place = 0
+
+    def add(self, kind: str, item: Item, path: str) -> None:
+        message = self.message
+        if kind == "reasoning":
+            details = details_of(item, self._place)
+            message["reasoning_details"] = [*message.get("reasoning_details", ()), *details]
+            said = "".join(map(text_of, details))
+            if said:
+                message["reasoning"] = message.get("reasoning", "") + said
+        elif kind == "function_call":
+            function = {"name": item["name"], "arguments": item["arguments"]}
+            call = {"id": item["call_id"], "type": "function", "function": function}
+            message["tool_calls"] = [*message.get("tool_calls", ()), call]
+        else:
+            text, refusal = _words(item["content"])
+            if text:
+                message["content"] = (message["content"] or "") + text
+            if refusal:
+                message["refusal"] = message.get("refusal", "") + refusal
+        self._place += 1
+
+
+def _words(content: str | Sequence[Item]) -> tuple[str, str]:
+    """(text, refusal) of an earlier answer; what else it had cannot go back."""
+    if isinstance(content, str):
+        return content, ""
+    texts = (part["text"] for part in content if "text" in part)
+    return "".join(texts), "".join(part["refusal"] for part in content if part["type"] == "refusal")
+
+
+def _content(content: str | Sequence[Item], path: str) -> Any:
+    return content if isinstance(content, str) else [_part(part, path) for part in content]
+
+
+def _part(part: Item, path: str) -> dict[str, Any]:
+    match part["type"]:
+        case "input_image" if part.get("image_url"):
+            detail = {"detail": part["detail"]} if part.get("detail") else {}
+            return {"type": "image_url", "image_url": {"url": part["image_url"], **detail}}
+        case "input_file" if part.get("file_data") or part.get("file_url"):
+            named = {"filename": part["filename"]} if part.get("filename") else {}
+            return {"type": "file", "file": {**named, "file_data": part.get("file_data") or part["file_url"]}}
+        case "input_image" | "input_file":
+            raise InvalidRequest("send the file itself, as data or by its url; no files are kept here", field=path)
+        case "input_audio":
+            return {"type": "input_audio", "input_audio": part["input_audio"]}
+        case "refusal":
+            return {"type": "text", "text": part["refusal"]}
+    mark = {"cache_control": part["cache_control"]} if part.get("cache_control") else {}
+    return {"type": "text", "text": part["text"], **mark}

@@ -1,0 +1,105 @@
+"""An answer's output items, put together while it is told."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from turnpike.api.responses.thoughts import Detail, bare, encrypted_content_of, key_of, text_of
+
+Json = dict[str, Any]
+
+
+class MessageItem:
+    """Words: texts, and refusals in words, each as a part."""
+
+    kind = "message"
+
+    def __init__(self, item_id: str) -> None:
+        self.id = item_id
+        self.parts: list[Json] = []
+        self.texts: list[str] = []
+
+    def present(self, status: str) -> Json:
+        return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": self.parts}
+
+
+class CallItem:
+    kind = "function_call"
+
+    def __init__(self, item_id: str, call_id: str, name: str) -> None:
+        self.id = item_id
+        self.call_id = call_id
+        self.name = name
+        self.arguments: list[str] = []
+
+    def present(self, status: str) -> Json:
+        return {
+            "id": self.id,
+            "type": "function_call",
+            "call_id": self.call_id,
+            "name": self.name,
+            "arguments": "".join(self.arguments),
+            "status": status,
+        }
+
+
+class ReasoningItem:
+    """Its details are put together from their fragments, and their texts only when the item is told as a whole."""
+
+    kind = "reasoning"
+
+    def __init__(self, item_id: str) -> None:
+        self.id = item_id
+        self.has_text = False
+        self._details: list[tuple[Json, list[str]]] = []
+
+    def add(self, fragment: Detail) -> str:
+        """The fragment's text."""
+        text = text_of(fragment)
+        last = self._details[-1][0] if self._details else None
+        if last is None or fragment.get("data") or key_of(last) != key_of(fragment) or last.get("signature"):
+            self._details.append((bare(fragment), []))
+        elif fragment.get("signature"):
+            last["signature"] = fragment["signature"]
+        if text:
+            self.has_text = True
+            self._details[-1][1].append(text)
+        return text
+
+    @property
+    def said(self) -> str:
+        return "".join(text for _, texts in self._details for text in texts)
+
+    def present(self, status: str) -> Json:
+        item: Json = {"id": self.id, "type": "reasoning", "summary": []}
+        if status == "in_progress":
+            return item
+        if self.has_text:
+            item["summary"] = [{"type": "summary_text", "text": self.said}]
+        lengths = [(detail, sum(map(len, texts))) for detail, texts in self._details]
+        return {**item, "encrypted_content": encrypted_content_of(lengths)}
+
+
+class ImageItem:
+    kind = "image_generation_call"
+
+    def __init__(self, item_id: str, data: str) -> None:
+        self.id = item_id
+        self.data = data
+
+    def present(self, status: str) -> Json:
+        return {"id": self.id, "type": "image_generation_call", "status": "completed", "result": self.data}
+
+
+AnyItem = MessageItem | CallItem | ReasoningItem | ImageItem
+
+
+def data_of_image(image: Mapping[str, Any]) -> str | None:
+    """The base64 of an image of an answer; None where it has only an address."""
+    url = str((image.get("image_url") or {}).get("url") or "")
+    return url.partition(",")[2] if url.startswith("data:") else None
+
+
+def annotation_of(given: Mapping[str, Any]) -> Json | None:
+    """In this API its members stand beside the type."""
+    cited = given.get("url_citation")
+    return {"type": "url_citation", **cited} if isinstance(cited, Mapping) else None

@@ -1,0 +1,99 @@
+"""From a body of OpenAI's Responses to the canonical request."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import Headers
+
+from turnpike.api.inference.plugins import parse_betas, parse_caching, parse_plugins
+from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
+from turnpike.api.responses.conversation import build_messages
+from turnpike.api.responses.schema import FunctionTool, ResponsesBody, SchemaFormat, Text, ToolChoice
+from turnpike.api.validation import parse
+from turnpike.domain.chat import ChatRequest
+from turnpike.domain.errors import InvalidRequest
+
+_AS_THEY_ARE = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "frequency_penalty",
+    "presence_penalty",
+    "stop",
+    "parallel_tool_calls",
+    "service_tier",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "cache_control",
+)
+
+
+def parse_responses_request(content: Mapping[str, Any], headers: Headers) -> ChatRequest:
+    """Raises InvalidRequest naming the field."""
+    body = parse(ResponsesBody, content)
+    _refuse_state(body)
+    plugins = parse_plugins(body.plugins, transforms=["middle-out"] if body.truncation == "auto" else None)
+    return ChatRequest(
+        models=parse_models(body.model, body.models),
+        messages=build_messages(body.instructions, content["input"]),
+        parameters=_parameters(body, content),
+        stream=bool(body.stream),
+        max_tokens=body.max_output_tokens,
+        provider=parse_preferences(body.provider),
+        user=body.user or body.safety_identifier,
+        session_id=parse_session_id(body.session_id, headers),
+        auto_router=plugins.auto_router,
+        context_compression=plugins.context_compression,
+        response_healing=plugins.response_healing,
+        caching=parse_caching(headers),
+        betas=parse_betas(headers, "x-anthropic-beta"),
+    )
+
+
+def _refuse_state(body: ResponsesBody) -> None:
+    if body.store:
+        raise InvalidRequest("nothing is stored here; send false", field="store")
+    for name in ("previous_response_id", "conversation", "prompt"):
+        if getattr(body, name) is not None:
+            raise InvalidRequest("nothing is stored here; send the whole conversation as input", field=name)
+    if body.background:
+        raise InvalidRequest("nothing runs in the background here; send false", field="background")
+
+
+def _parameters(body: ResponsesBody, content: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = {name: content[name] for name in _AS_THEY_ARE if content.get(name) is not None}
+    if body.tools:
+        parameters["tools"] = [_tool(tool, place) for place, tool in enumerate(body.tools)]
+    if isinstance(body.tool_choice, ToolChoice):
+        parameters["tool_choice"] = {"type": "function", "function": {"name": body.tool_choice.name}}
+    elif body.tool_choice:
+        parameters["tool_choice"] = body.tool_choice
+    if body.text:
+        parameters.update(_text(body.text))
+    if body.reasoning:
+        reasoning = body.reasoning.model_dump(exclude_none=True)
+        if "effort" in reasoning and "max_tokens" in reasoning:
+            raise InvalidRequest("send either effort or max_tokens", field="reasoning")
+        if reasoning:
+            parameters["reasoning"] = reasoning
+    return parameters
+
+
+def _tool(tool: Any, place: int) -> dict[str, Any]:
+    if not isinstance(tool, FunctionTool):
+        raise InvalidRequest(
+            f"{tool.type[:64]} is a tool that runs at the provider, and this deployment has none of them; "
+            "send function tools and run them yourself",
+            field=f"tools.{place}.type",
+        )
+    return {"type": "function", "function": tool.model_dump(exclude_none=True, exclude={"type"})}
+
+
+def _text(text: Text) -> dict[str, Any]:
+    built: dict[str, Any] = {"verbosity": text.verbosity} if text.verbosity else {}
+    if isinstance(text.format, SchemaFormat):
+        schema = text.format.model_dump(by_alias=True, exclude_none=True, exclude={"type"})
+        built["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif text.format and text.format.type == "json_object":
+        built["response_format"] = {"type": "json_object"}
+    return built

@@ -1,0 +1,248 @@
+"""An answer in the Responses API's items and events (reference 8.3 and 8.5).
+
+A whole answer is told as the deltas that would have streamed it, so that both say the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from turnpike.api.inference.metadata import present_metadata, wants_metadata
+from turnpike.api.inference.skin import Asked, Call
+from turnpike.api.responses.items import (
+    AnyItem,
+    CallItem,
+    ImageItem,
+    MessageItem,
+    ReasoningItem,
+    annotation_of,
+    data_of_image,
+)
+from turnpike.api.responses.result import present_failure, present_response
+from turnpike.api.responses.thoughts import Detail, group_of
+from turnpike.domain.chat import Completion, Delta
+from turnpike.domain.errors import TurnpikeError
+from turnpike.services.complete_chat import ChatCall
+
+Json = dict[str, Any]
+
+
+class ResponsesPresenter:
+    """Implements `Presenter`. One item is open at a time; a new one begins when something else is said."""
+
+    def __init__(self, call: Call, asked: Asked) -> None:
+        self._call = call
+        self._asked = asked
+        self._number = 0
+        self._items: list[AnyItem] = []
+        self._open: AnyItem | None = None
+        self._group: object = None
+        self._calls: dict[int, CallItem] = {}
+        self._begun = False
+        # What all deltas of the open part share, before and after their numbers.
+        self._prefix = b""
+        self._broken: TurnpikeError | None = None
+
+    def present_completion(self, completion: Completion) -> Json:
+        for choice in completion.choices[:1]:
+            self.present(_deltas_of(choice.message))
+        self._close([])
+        return self._response()
+
+    def present(self, deltas: Sequence[Delta]) -> bytes:
+        out: list[bytes] = []
+        for delta in deltas:
+            if delta.has_content or delta.finish_reason:
+                self._begin(out)
+                self._add(delta, out)
+            if delta.error is not None:
+                self._broken = delta.error
+        return b"".join(out)
+
+    def present_end(self) -> bytes:
+        out: list[bytes] = []
+        self._begin(out)
+        if self._broken is not None:
+            return b"".join(out) + self.present_break(self._broken)
+        self._close(out)
+        response = self._response()
+        out.append(self._event(f"response.{response['status']}", {"response": response}))
+        return b"".join(out)
+
+    def present_break(self, error: TurnpikeError) -> bytes:
+        out: list[bytes] = []
+        self._begin(out)
+        failed = {**self._response("failed"), **present_failure(error)}
+        out.append(self._event("response.failed", {"response": failed}))
+        return b"".join(out)
+
+    def _begin(self, out: list[bytes]) -> None:
+        if self._begun:
+            return
+        self._begun = True
+        response = {**self._response("in_progress"), "output": [], "usage": None}
+        out += [self._event(name, {"response": response}) for name in ("response.created", "response.in_progress")]
+
+    def _add(self, delta: Delta, out: list[bytes]) -> None:
+        if delta.reasoning_details:
+            for detail in delta.reasoning_details:
+                self._think(detail, out)
+        elif delta.reasoning:
+            self._think({"type": "reasoning.text", "text": delta.reasoning}, out)
+        if delta.content:
+            self._say("output_text", "text", delta.content, out)
+        if delta.refusal:
+            self._say("refusal", "refusal", delta.refusal, out)
+        for fragment in delta.tool_calls or ():
+            self._use(fragment, out)
+        for annotation in (delta.extra or {}).get("annotations") or ():
+            self._cite(annotation, out)
+        for image in (delta.extra or {}).get("images") or ():
+            data = data_of_image(image)
+            if data is not None:
+                self._start(ImageItem(self._new_id("ig"), data), out)
+                self._close(out)
+
+    def _say(self, kind: str, member: str, text: str, out: list[bytes]) -> None:
+        item = self._open
+        if not isinstance(item, MessageItem):
+            item = MessageItem(self._new_id("msg"))
+            self._start(item, out)
+        if not item.parts or item.parts[-1]["type"] != kind:
+            self._end_part(item, out)
+            item.parts.append(_new_part(kind))
+            self._part_event("added", item, out)
+            logprobs = b',"logprobs":[]' if kind == "output_text" else b""
+            self._prefix = self._piece(f"response.{kind}.delta", item, b',"content_index":%d' % (len(item.parts) - 1))
+            self._prefix += logprobs
+        item.texts.append(text)
+        self._tell(text, out)
+
+    def _think(self, detail: Detail, out: list[bytes]) -> None:
+        item, group = self._open, group_of(detail)
+        if not isinstance(item, ReasoningItem) or self._group != group:
+            item = ReasoningItem(self._new_id("rs"))
+            self._start(item, out)
+            self._group = group
+        begins = not item.has_text
+        text = item.add(detail)
+        if text and begins:
+            part = {"type": "summary_text", "text": ""}
+            out.append(self._item_event("response.reasoning_summary_part.added", item, summary_index=0, part=part))
+            self._prefix = self._piece("response.reasoning_summary_text.delta", item, b',"summary_index":0')
+        if text:
+            self._tell(text, out)
+
+    def _use(self, fragment: Mapping[str, Any], out: list[bytes]) -> None:
+        index, function = fragment["index"], fragment.get("function") or {}
+        item = self._calls.get(index)
+        if item is None:
+            item = CallItem(self._new_id("fc"), fragment.get("id") or "", function.get("name") or "")
+            self._calls[index] = item
+            self._start(item, out)
+            self._prefix = self._piece("response.function_call_arguments.delta", item)
+        elif function.get("name"):
+            item.name = function["name"]
+        arguments = function.get("arguments")
+        if arguments:
+            item.arguments.append(arguments)
+            if self._open is item:
+                self._tell(arguments, out)
+
+    def _cite(self, given: Mapping[str, Any], out: list[bytes]) -> None:
+        item, annotation = self._open, annotation_of(given)
+        if annotation is None or not isinstance(item, MessageItem) or not item.parts or "text" not in item.parts[-1]:
+            return
+        annotations = item.parts[-1]["annotations"]
+        place = {"content_index": len(item.parts) - 1, "annotation_index": len(annotations), "annotation": annotation}
+        out.append(self._item_event("response.output_text.annotation.added", item, **place))
+        annotations.append(annotation)
+
+    def _start(self, item: AnyItem, out: list[bytes]) -> None:
+        self._close(out)
+        self._items.append(item)
+        self._open = item
+        place = {"output_index": len(self._items) - 1, "item": item.present("in_progress")}
+        out.append(self._event("response.output_item.added", place))
+
+    def _close(self, out: list[bytes]) -> None:
+        item = self._open
+        if item is None:
+            return
+        if isinstance(item, MessageItem):
+            self._end_part(item, out)
+        elif isinstance(item, ReasoningItem) and item.has_text:
+            place: Json = {"summary_index": 0}
+            out.append(self._item_event("response.reasoning_summary_text.done", item, **place, text=item.said))
+            part = {"type": "summary_text", "text": item.said}
+            out.append(self._item_event("response.reasoning_summary_part.done", item, **place, part=part))
+        elif isinstance(item, CallItem):
+            told = {"name": item.name, "arguments": "".join(item.arguments)}
+            out.append(self._item_event("response.function_call_arguments.done", item, **told))
+        place = {"output_index": self._items.index(item), "item": item.present("completed")}
+        out.append(self._event("response.output_item.done", place))
+        self._open = self._group = None
+
+    def _end_part(self, item: MessageItem, out: list[bytes]) -> None:
+        if not item.parts or not item.texts:
+            return
+        part, text = item.parts[-1], "".join(item.texts)
+        item.texts.clear()
+        place: Json = {"content_index": len(item.parts) - 1}
+        if part["type"] == "refusal":
+            part["refusal"] = text
+            out.append(self._item_event("response.refusal.done", item, **place, refusal=text))
+        else:
+            part["text"] = text
+            out.append(self._item_event("response.output_text.done", item, **place, text=text, logprobs=[]))
+        self._part_event("done", item, out)
+
+    def _part_event(self, what: str, item: MessageItem, out: list[bytes]) -> None:
+        place: Json = {"content_index": len(item.parts) - 1, "part": item.parts[-1]}
+        out.append(self._item_event(f"response.content_part.{what}", item, **place))
+
+    def _item_event(self, name: str, item: AnyItem, /, **members: Any) -> bytes:
+        return self._event(name, {"item_id": item.id, "output_index": self._items.index(item), **members})
+
+    def _event(self, name: str, members: Json) -> bytes:
+        content = {"type": name, "sequence_number": self._number, **members}
+        self._number += 1
+        return b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps(content))
+
+    def _piece(self, name: str, item: AnyItem, rest: bytes = b"") -> bytes:
+        """What all deltas of a part begin with."""
+        place = (name.encode(), name.encode(), item.id.encode(), len(self._items) - 1, rest)
+        return b'event: %b\ndata: {"type":"%b","item_id":"%b","output_index":%d%b' % place
+
+    def _tell(self, text: str, out: list[bytes]) -> None:
+        out.append(self._prefix + b',"sequence_number":%d,"delta":' % self._number + orjson.dumps(text) + b"}\n\n")
+        self._number += 1
+
+    def _new_id(self, kind: str) -> str:
+        return f"{kind}_{self._call.id.removeprefix('gen-')}_{len(self._items)}"
+
+    def _response(self, status: str | None = None) -> Json:
+        output = [item.present("completed") for item in self._items]
+        response = present_response(self._call, self._asked, output, status)
+        shows = wants_metadata(self._asked.headers) and status != "in_progress" and isinstance(self._call, ChatCall)
+        if shows and isinstance(self._call, ChatCall):
+            response["openrouter_metadata"] = present_metadata(self._call)
+        return response
+
+
+def _new_part(kind: str) -> Json:
+    if kind == "refusal":
+        return {"type": "refusal", "refusal": ""}
+    return {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+
+
+def _deltas_of(message: Mapping[str, Any]) -> list[Delta]:
+    """Thoughts first, then words, then calls."""
+    calls = [{**call, "index": index} for index, call in enumerate(message.get("tool_calls") or ())]
+    extra = {name: message[name] for name in ("annotations", "images") if message.get(name)}
+    return [
+        Delta(reasoning=message.get("reasoning"), reasoning_details=message.get("reasoning_details")),
+        Delta(content=message.get("content"), refusal=message.get("refusal"), extra=extra or None),
+        Delta(tool_calls=calls or None),
+    ]

@@ -1,0 +1,197 @@
+"""The request body of `POST /responses` (reference 8.4): https://platform.openai.com/docs/api-reference/responses/create.
+
+These models only check, as those of the chat skin do; members that are not named here are ignored.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, CacheControl, Checked, Plugin, Provider
+
+Tokens = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+
+
+class TextPart(Checked):
+    type: Literal["input_text", "output_text", "text"]
+    text: str
+    cache_control: CacheControl | None = None
+
+
+class ImagePart(Checked):
+    type: Literal["input_image"]
+    image_url: str | None = None
+    file_id: str | None = None
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class FilePart(Checked):
+    type: Literal["input_file"]
+    file_data: str | None = None
+    file_url: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class _Audio(Checked):
+    data: str
+    format: str
+
+
+class AudioPart(Checked):
+    type: Literal["input_audio"]
+    input_audio: _Audio
+
+
+class RefusalPart(Checked):
+    type: Literal["refusal"]
+    refusal: str
+
+
+Part = Annotated[TextPart | ImagePart | FilePart | AudioPart | RefusalPart, Field(discriminator="type")]
+
+
+class MessageItem(Checked):
+    type: Literal["message"] | None = None
+    role: Literal["user", "assistant", "system", "developer"]
+    content: str | list[Part]
+
+
+class CallItem(Checked):
+    type: Literal["function_call"]
+    call_id: Name
+    name: Name
+    arguments: str
+
+
+class ResultItem(Checked):
+    type: Literal["function_call_output"]
+    call_id: Name
+    output: str | list[Part]
+
+
+class _Text(Checked):
+    text: str
+
+
+class ReasoningItem(Checked):
+    type: Literal["reasoning"]
+    summary: list[_Text] | None = None
+    content: list[_Text] | None = None
+    encrypted_content: str | None = None
+
+
+class OtherItem(Checked):
+    """One of a tool that runs at the provider, or that is not known."""
+
+    type: str
+
+
+_ITEMS = frozenset({"message", "function_call", "function_call_output", "reasoning"})
+
+
+def _tag_of(item: Any) -> str:
+    kind = item.get("type", "message") if isinstance(item, dict) else None
+    return kind if isinstance(kind, str) and kind in _ITEMS else "other"
+
+
+Item = Annotated[
+    Annotated[MessageItem, Tag("message")]
+    | Annotated[CallItem, Tag("function_call")]
+    | Annotated[ResultItem, Tag("function_call_output")]
+    | Annotated[ReasoningItem, Tag("reasoning")]
+    | Annotated[OtherItem, Tag("other")],
+    Discriminator(_tag_of),
+]
+
+
+class FunctionTool(Checked):
+    type: Literal["function"]
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class OtherTool(Checked):
+    """One that runs at the provider."""
+
+    type: str
+
+
+def _kind_of(tool: Any) -> str:
+    return "function" if isinstance(tool, dict) and tool.get("type") == "function" else "other"
+
+
+Tool = Annotated[Annotated[FunctionTool, Tag("function")] | Annotated[OtherTool, Tag("other")], Discriminator(_kind_of)]
+
+
+class ToolChoice(Checked):
+    type: Literal["function"]
+    name: Name
+
+
+class PlainFormat(Checked):
+    type: Literal["text", "json_object"]
+
+
+class SchemaFormat(Checked):
+    type: Literal["json_schema"]
+    name: Annotated[str, Field(max_length=64)]
+    description: str | None = None
+    # `schema` is a method of pydantic's models.
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    strict: bool | None = None
+
+
+class Text(Checked):
+    format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
+    verbosity: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+
+
+class Reasoning(Checked):
+    effort: Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"] | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = None
+    max_tokens: Tokens | None = None
+    enabled: bool | None = None
+
+
+class ResponsesBody(Checked):
+    input: str | Annotated[list[Item], Field(min_length=1)]
+    model: Name | None = None
+    models: Annotated[list[Name], Field(max_length=16)] | None = None
+    instructions: str | None = None
+    stream: bool | None = None
+    store: bool | None = None
+    background: bool | None = None
+    previous_response_id: str | None = None
+    conversation: Any = None
+    prompt: Any = None
+    max_output_tokens: Tokens | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    text: Text | None = None
+    reasoning: Reasoning | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    metadata: dict[str, str] | None = None
+    service_tier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: dict[str, Any] | None = None
+    cache_control: CacheControl | None = None
+    safety_identifier: Annotated[str, Field(max_length=256)] | None = None
+    user: Annotated[str, Field(max_length=256)] | None = None
+    provider: Provider | None = None
+    plugins: Annotated[list[Plugin], Field(max_length=32)] | None = None
+    session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None
+
+
+ResponsesBody.model_rebuild()

@@ -1,0 +1,294 @@
+"""`POST /responses` through the ASGI app, with a scripted provider and everything else in memory."""
+
+from contextlib import suppress
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers
+
+from turnpike.api.inference.sealing import seal
+from turnpike.api.responses.parse import parse_responses_request
+from turnpike.domain.chat import ChatRequest, Delta, Usage
+from turnpike.domain.errors import InvalidRequest
+
+from tests.chat_client import Answer, Client
+from tests.response_stream import fold, read_events
+from tests.scenario import Script, World, failure, text
+from tests.unit.api.test_messages_parse import JUNK, places
+
+HELLO: dict[str, Any] = {"model": "acme/chat", "input": "Hello"}
+CALL: Any = [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}]
+
+
+def parse(given: Any = "Hello", **members: Any) -> ChatRequest:
+    return parse_responses_request({"model": "acme/chat", "input": given, **members}, Headers())
+
+
+def refusal(**members: Any) -> str:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_responses_request({**HELLO, **members}, Headers())
+    return caught.value.message
+
+
+async def ask(*script: Any, keepalive_s: float = 10, headers: Any = None, **members: Any) -> Answer:
+    scripts: list[Script] = [list(script) or text("Hel", "lo")]
+    client = Client(World({"one": scripts}), keepalive_s=keepalive_s)
+    return await client.post({**HELLO, **members}, path="/api/v1/responses", headers=headers)
+
+
+def finish(reason: Any = "stop") -> list[Delta]:
+    return [Delta(finish_reason=reason), Delta(usage=Usage(10, 5, cached_tokens=3, reasoning_tokens=2))]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_has_its_usage_cost_and_what_was_asked(stream: bool) -> None:
+    tools = [{"type": "function", "name": "weather", "parameters": {"type": "object"}}]
+    answer = await ask(Delta(content="Hello"), *finish(), stream=stream, instructions="Be brief.", tools=tools)
+    response = fold(read_events(answer.body)) if stream else answer.json
+    assert response["id"] == answer.headers["x-generation-id"]
+    assert (response["object"], response["status"], response["model"]) == ("response", "completed", "acme/chat")
+    [message] = response["output"]
+    assert message["content"] == [{"type": "output_text", "text": "Hello", "annotations": [], "logprobs": []}]
+    usage = response["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == (10, 5, 15)
+    assert usage["input_tokens_details"]["cached_tokens"] == 3
+    assert usage["output_tokens_details"] == {"reasoning_tokens": 2}
+    assert usage["cost"] == 0.00002
+    assert (response["instructions"], response["tools"], response["store"]) == ("Be brief.", tools, False)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_words_thoughts_and_calls_are_items_of_their_own(stream: bool) -> None:
+    cited = {"url": "https://a.test", "title": "A", "start_index": 0, "end_index": 2}
+    script = [
+        Delta(reasoning="Hm"),
+        Delta(content="Hi"),
+        Delta(extra={"annotations": [{"type": "url_citation", "url_citation": cited}]}),
+        Delta(tool_calls=CALL),
+        Delta(tool_calls=[{"index": 0, "function": {"arguments": '{"city":"Paris"}'}}]),
+        *finish("tool_calls"),
+    ]
+    answer = await ask(*script, stream=stream)
+    response = fold(read_events(answer.body)) if stream else answer.json
+    thought, message, call = response["output"]
+    assert thought["summary"] == [{"type": "summary_text", "text": "Hm"}]
+    assert message["content"][0]["annotations"] == [{"type": "url_citation", **cited}]
+    assert (call["call_id"], call["name"], call["arguments"]) == ("call_1", "weather", '{"city":"Paris"}')
+    assert len({item["id"] for item in response["output"]}) == 3
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("reason", "told"), [("length", "max_output_tokens"), ("content_filter", "content_filter"), ("stop", None)]
+)
+async def test_how_it_ended(stream: bool, reason: str, told: str | None) -> None:
+    answer = await ask(Delta(content="Hi"), *finish(reason), stream=stream)
+    response = fold(read_events(answer.body)) if stream else answer.json
+    assert response["status"] == ("incomplete" if told else "completed")
+    assert response["incomplete_details"] == ({"reason": told} if told else None)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_refusals_and_images_have_their_places(stream: bool) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    script = [Delta(content="Well. "), Delta(refusal="No."), Delta(extra={"images": [image]}), *finish()]
+    answer = await ask(*script, stream=stream)
+    response = fold(read_events(answer.body)) if stream else answer.json
+    message, drawn = response["output"]
+    assert [part.get("text") or part.get("refusal") for part in message["content"]] == ["Well. ", "No."]
+    assert (drawn["type"], drawn["result"]) == ("image_generation_call", "aGk=")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_error_before_the_first_content_has_its_status(stream: bool) -> None:
+    answer = await ask(failure(429, error_type="rate_limit_exceeded"), stream=stream)
+    assert answer.status == 429
+    assert answer.json["error"]["metadata"]["error_type"] == "rate_limit_exceeded"
+
+
+@pytest.mark.anyio
+async def test_an_error_after_it_or_after_a_comment_is_a_response_that_failed() -> None:
+    broken = await ask(Delta(content="Hel"), Delta(error=failure(500)), stream=True)
+    late = await ask(0.1, failure(500), stream=True, keepalive_s=0.02)
+    for answer in (broken, late):
+        response = fold(read_events(answer.body))
+        assert response["error"]["code"] == "server_error"
+        assert response["error_type"] == "provider_unavailable"
+    assert late.writes[0] == b": OPENROUTER PROCESSING\n\n"
+
+
+@pytest.mark.anyio
+async def test_routing_is_shown_to_who_asks_for_it() -> None:
+    asked = {"x-openrouter-metadata": "enabled"}
+    response = fold(read_events((await ask(stream=True, headers=asked)).body))
+    assert response["openrouter_metadata"]["requested"] == "acme/chat"
+    assert "openrouter_metadata" not in (await ask()).json
+
+
+def test_items_become_messages() -> None:
+    call = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "weather", "arguments": "{}"}
+    request = parse(
+        [
+            {"role": "developer", "content": "Be kind."},
+            {
+                "type": "message",
+                "role": "user",
+                "content": [
+                    {"type": "input_text", "text": "Look"},
+                    {"type": "input_image", "image_url": "https://a.test/i.png", "detail": "low"},
+                    {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,aGk="},
+                    {"type": "input_file", "file_url": "https://a.test/d.pdf"},
+                ],
+            },
+            {"role": "assistant", "content": [{"type": "output_text", "text": "Let me see."}]},
+            call,
+            {**call, "call_id": "c2"},
+            {"type": "function_call_output", "call_id": "c1", "output": "Sunny"},
+            {"type": "function_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "Dry"}]},
+            {"type": "web_search_call", "id": "ws_1"},
+        ],
+        instructions="Be brief.",
+    )
+    function = {"name": "weather", "arguments": "{}"}
+    assert request.messages == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "developer", "content": "Be kind."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Look"},
+                {"type": "image_url", "image_url": {"url": "https://a.test/i.png", "detail": "low"}},
+                {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,aGk="}},
+                {"type": "file", "file": {"file_data": "https://a.test/d.pdf"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": "Let me see.",
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": function},
+                {"id": "c2", "type": "function", "function": function},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "Sunny"},
+        {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "Dry"}]},
+    ]
+
+
+def test_openais_own_encrypted_thoughts_go_back_to_it() -> None:
+    thought = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [{"type": "summary_text", "text": "Hm"}],
+        "encrypted_content": "gAAAA",
+    }
+    [answer] = parse([thought, {"role": "assistant", "content": "Hi"}]).messages
+    assert answer["reasoning_details"] == [
+        {"type": "reasoning.summary", "summary": "Hm", "format": "openai-responses-v1", "index": 0},
+        {
+            "type": "reasoning.encrypted",
+            "data": "gAAAA",
+            "format": "openai-responses-v1",
+            "index": 0,
+            "id": "rs_1",
+        },
+    ]
+
+
+@pytest.mark.parametrize("said", [-1, 10**9, "x", None, 1.5])
+def test_what_was_sealed_and_changed_does_no_harm(said: Any) -> None:
+    sealed = seal([{"type": "reasoning.text", "text": 5, "said": said}, {"type": "reasoning.encrypted", "data": "x"}])
+    thought = {"type": "reasoning", "summary": [{"text": "Hm"}], "encrypted_content": sealed}
+    [answer] = parse([thought, {"role": "assistant", "content": "Hi"}]).messages
+    assert len(answer["reasoning_details"]) == 2
+    assert answer.get("reasoning", "Hm") == "Hm"
+
+
+def test_parameters_have_their_places() -> None:
+    schema = {"type": "object"}
+    request = parse(
+        temperature=0.5,
+        max_output_tokens=50,
+        tools=[{"type": "function", "name": "weather", "parameters": schema, "strict": True}],
+        tool_choice={"type": "function", "name": "weather"},
+        parallel_tool_calls=False,
+        text={"format": {"type": "json_schema", "name": "a", "schema": schema, "strict": True}, "verbosity": "low"},
+        reasoning={"effort": "low", "summary": "auto"},
+        truncation="auto",
+        safety_identifier="u",
+        store=False,
+        previous_response_id=None,
+    )
+    assert request.parameters == {
+        "temperature": 0.5,
+        "parallel_tool_calls": False,
+        "tools": [{"type": "function", "function": {"name": "weather", "parameters": schema, "strict": True}}],
+        "tool_choice": {"type": "function", "function": {"name": "weather"}},
+        "verbosity": "low",
+        "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema, "strict": True}},
+        "reasoning": {"effort": "low", "summary": "auto"},
+    }
+    assert (request.max_tokens, request.context_compression, request.user) == (50, True, "u")
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"store": True}, "store: nothing is stored here"),
+        ({"previous_response_id": "resp_1"}, "previous_response_id: nothing is stored here"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"prompt": {"id": "p"}}, "prompt"),
+        ({"background": True}, "background"),
+        ({"model": None}, "model"),
+        ({"input": []}, "input"),
+        ({"tools": [{"type": "web_search"}]}, "tools.0.type: web_search"),
+        ({"input": [{"type": "item_reference", "id": "rs_1"}]}, "input.0.type: an item of type item_reference"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "input.0: send the file"),
+        ({"input": [{"type": "function_call", "call_id": "c"}]}, "input.0"),
+        ({"reasoning": {"effort": "low", "max_tokens": 5}}, "reasoning"),
+    ],
+)
+def test_what_cannot_be_done_is_named(members: Any, said: str) -> None:
+    assert refusal(**members).startswith(said)
+
+
+BODY: Any = {
+    "model": "acme/chat",
+    "instructions": "Be brief.",
+    "input": [
+        {"role": "user", "content": [{"type": "input_text", "text": "Hi"}, {"type": "input_image", "image_url": "u"}]},
+        {
+            "type": "reasoning",
+            "summary": [{"type": "summary_text", "text": "Hm"}],
+            "encrypted_content": "turnpike.1.W3sic2FpZCI6Mn1d",
+        },
+        {"type": "function_call", "call_id": "c", "name": "n", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "x"},
+    ],
+    "tools": [{"type": "function", "name": "n", "parameters": {}}],
+    "text": {"format": {"type": "json_schema", "name": "a", "schema": {}}},
+    "reasoning": {"effort": "low"},
+}
+
+
+@given(place=st.sampled_from(list(places(BODY))), junk=JUNK, leave_out=st.booleans())
+def test_junk_anywhere_is_read_or_refused(place: tuple[Any, ...], junk: Any, leave_out: bool) -> None:
+    body = deepcopy(BODY)
+    *path, last = place
+    node = body
+    for step in path:
+        node = node[step]
+    if leave_out:
+        del node[last]
+    else:
+        node[last] = junk
+    with suppress(InvalidRequest):
+        assert parse_responses_request(body, Headers()).messages is not None
