@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from turnpike.api.chat.skin import CHAT
 from turnpike.api.inference.skin import Asked, Skin
 from turnpike.api.messages.skin import MESSAGES
+from turnpike.api.responses.skin import RESPONSES
 from turnpike.domain.catalog import Provider
 from turnpike.domain.chat import ChatRequest, Delta, Usage
 from turnpike.domain.ids import GenerationId
@@ -19,7 +20,7 @@ from turnpike.services.response_cache import Served
 
 from tests.bench.figures import Figure
 
-SKINS = (CHAT, MESSAGES)
+SKINS = (CHAT, MESSAGES, RESPONSES)
 _TARGETS_US = {"chat": 15.0}
 _TARGET_US = 30.0
 _AT_ONCE = 8
