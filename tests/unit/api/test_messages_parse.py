@@ -1,8 +1,6 @@
 """Bodies of Anthropic's Messages as canonical requests."""
 
-from collections.abc import Iterator
 from contextlib import suppress
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -14,6 +12,8 @@ from turnpike.api.inference.sealing import seal
 from turnpike.api.messages.parse import parse_messages_request
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
+
+from tests.junk import JUNK, places, with_junk
 
 MARK = {"type": "ephemeral"}
 TEXT = {"type": "text", "text": "Hello"}
@@ -326,31 +326,10 @@ BODY: Any = {
     "metadata": {"user_id": "u"},
     "stop_sequences": ["END"],
 }
-JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "text", "content"]), inner),
-    max_leaves=4,
-)
-
-
-def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Of everything in a body."""
-    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, child in children:
-        yield (*path, key)
-        yield from places(child, (*path, key))
 
 
 @given(place=st.sampled_from(list(places(BODY))), junk=JUNK, leave_out=st.booleans())
 def test_junk_anywhere_is_read_or_refused(place: tuple[Any, ...], junk: Any, leave_out: bool) -> None:
-    body = deepcopy(BODY)
-    *path, last = place
-    node = body
-    for step in path:
-        node = node[step]
-    if leave_out:
-        del node[last]
-    else:
-        node[last] = junk
+    body = with_junk(BODY, place, junk, leave_out=leave_out)
     with suppress(InvalidRequest):
         assert parse_messages_request(body, Headers()).messages is not None

@@ -1,7 +1,6 @@
 """`POST /responses` through the ASGI app, with a scripted provider and everything else in memory."""
 
 from contextlib import suppress
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -15,9 +14,9 @@ from turnpike.domain.chat import ChatRequest, Delta, Usage
 from turnpike.domain.errors import InvalidRequest
 
 from tests.chat_client import Answer, Client
+from tests.junk import JUNK, places, with_junk
 from tests.response_stream import fold, read_events
 from tests.scenario import Script, World, failure, text
-from tests.unit.api.test_messages_parse import JUNK, places
 
 HELLO: dict[str, Any] = {"model": "acme/chat", "input": "Hello"}
 CALL: Any = [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}]
@@ -281,14 +280,6 @@ BODY: Any = {
 
 @given(place=st.sampled_from(list(places(BODY))), junk=JUNK, leave_out=st.booleans())
 def test_junk_anywhere_is_read_or_refused(place: tuple[Any, ...], junk: Any, leave_out: bool) -> None:
-    body = deepcopy(BODY)
-    *path, last = place
-    node = body
-    for step in path:
-        node = node[step]
-    if leave_out:
-        del node[last]
-    else:
-        node[last] = junk
+    body = with_junk(BODY, place, junk, leave_out=leave_out)
     with suppress(InvalidRequest):
         assert parse_responses_request(body, Headers()).messages is not None
