@@ -203,8 +203,10 @@ TURNS = st.one_of(
     st.builds(lambda content: [{"role": "system", "content": content}], TEXTS),
 )
 TALKS = st.lists(TURNS, min_size=1, max_size=25).map(lambda turns: [message for turn in turns for message in turn])
-_LEAST = 500
-"""What a first and a last turn with four calls each take, which are never left out. No model has so small a context."""
+_LEAST = 700
+"""Half of it may be instructions, and a last turn with four calls, which is never left out, needs the other half. No
+model has so small a context.
+"""
 
 
 @given(TALKS, st.integers(_LEAST, 20_000), st.none() | st.integers(4, 40))
