@@ -10,6 +10,7 @@ ARGS ?=
 BIN := .venv/bin
 ENV := .venv/.stamp
 EMULATOR := .local/emulator/.stamp
+CDK := .local/cdk/.stamp
 SUITES := unit replay integration infra e2e
 PREFLIGHT := $(PYTHON) infra/local/preflight.py
 # Tests build layers, for which uv may have to fetch.
@@ -21,6 +22,8 @@ UV = $(WITH_INDEX) $(BIN)/uv
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	--custom-compile-command 'make lock'
 
+# What jsii says at length of Node.js 20, on which it works.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtime/python:$(CURDIR)
 
 .DEFAULT_GOAL := help
@@ -66,8 +69,8 @@ catalog-override: $(ENV) ## Store a catalog file in a deployment: FILE=my.toml S
 layers: $(ENV) ## Build the layers into .build/layers (STAGE=local: for this machine, not for Lambda)
 	@$(WITH_INDEX) $(BIN)/python -m infra.layers $(STAGE)
 
-synth: has-node $(ENV) ## Synthesize the CDK app into .build/cdk.out, offline
-	@STAGE=$(STAGE) $(BIN)/python -m infra.app
+synth: has-node $(ENV) ## Synthesize the CDK app into .build/cdk.out, offline once the layers are built
+	@$(WITH_INDEX) STAGE=$(STAGE) $(BIN)/python -m infra.app
 
 lock: $(ENV) ## Write the locks after a change of pyproject.toml (UPGRADE=1: with the newest versions)
 	$(COMPILE) pyproject.toml -o layers/deps/requirements.txt
@@ -101,4 +104,10 @@ $(EMULATOR): infra/local/requirements.txt | $(ENV)
 	@echo "Installing $< into $(@D), the AWS emulator's own environment"
 	@$(UV) venv -q --clear --python $(BIN)/python $(@D)
 	@$(UV) pip sync --python $(@D)/bin/python $<
+	@touch $@
+
+$(CDK): infra/cdk/package.json infra/cdk/package-lock.json infra/cdk/.npmrc
+	@echo "Installing the CDK CLI into $(@D)"
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@cd $(@D) && npm ci --silent
 	@touch $@
