@@ -28,10 +28,11 @@ export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtim
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types imports $(SUITES) bench catalog catalog-override layers synth lock format clean has-node has-port
+.PHONY: help run test lint types imports $(SUITES) bench catalog catalog-override layers synth lock format clean \
+	bootstrap deploy diff destroy bootstrap-account providers status has-node has-port
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: has-port $(ENV) $(EMULATOR) ## Run everything on this machine, at http://127.0.0.1:8787 (PORT=8788 moves it)
 	@PORT=$(PORT) exec $(BIN)/python -m infra.local
@@ -71,6 +72,16 @@ layers: $(ENV) ## Build the layers into .build/layers (STAGE=local: for this mac
 
 synth: has-node $(ENV) ## Synthesize the CDK app into .build/cdk.out, offline once the layers are built
 	@$(WITH_INDEX) STAGE=$(STAGE) $(BIN)/python -m infra.app
+
+bootstrap: has-node $(ENV) $(CDK) ## Prepare your AWS account for the CDK, once: STAGE=prod
+deploy: has-node $(ENV) $(CDK) ## Deploy a stage of infra/config.toml into your AWS account: STAGE=prod
+diff: has-node $(ENV) $(CDK) ## Show what a deployment would change: STAGE=prod
+destroy: has-node $(ENV) $(CDK) ## Remove functions and API, and keep the data: STAGE=prod (YES=1: without asking)
+bootstrap-account: $(ENV) ## Create a deployment's first account and print its keys: STAGE=prod CREDIT=10
+providers: $(ENV) ## Write the providers' credentials of this environment into the deployment's secret: STAGE=prod
+status: $(ENV) ## Show how a deployment is: STAGE=prod
+bootstrap deploy diff destroy bootstrap-account providers status:
+	@$(WITH_INDEX) $(BIN)/python -m infra.cloud $@ $(STAGE)
 
 lock: $(ENV) ## Write the locks after a change of pyproject.toml (UPGRADE=1: with the newest versions)
 	$(COMPILE) pyproject.toml -o layers/deps/requirements.txt

@@ -28,21 +28,16 @@ def build_app(config: StageConfig, outdir: Path, layers: Mapping[str, Path]) -> 
     home: DataStack | None = None
     for region in config.regions:
         env = cdk.Environment(region=region)
-        data = DataStack(app, stack_name(config, "data", region), config=config, region=region, env=env)
+        data = DataStack(app, config.stack_name("data", region), config=config, region=region, env=env)
         if home is not None:
             # Which makes the replicas.
             data.add_stack_dependency(home)
         home = home or data
-        api = ApiStack(app, stack_name(config, "api", region), config=config, layers=layers, env=env)
+        api = ApiStack(app, config.stack_name("api", region), config=config, layers=layers, env=env)
         api.add_stack_dependency(data)
-        operations = OperationsStack(app, stack_name(config, "operations", region), config=config, env=env)
+        operations = OperationsStack(app, config.stack_name("operations", region), config=config, env=env)
         operations.add_stack_dependency(api)
     return app
-
-
-def stack_name(config: StageConfig, half: str, region: str) -> str:
-    name = f"turnpike-{config.stage}-{half}"
-    return name if region == config.home_region else f"{name}-{region}"
 
 
 def main() -> int:

@@ -15,6 +15,9 @@ CONFIG = Path(__file__).with_name("config.toml")
 FUNCTIONS = ("completions", "catalog", "keys", "billing", "metering", "upkeep")
 """What is deployed, in the order in which it is told of."""
 
+ALIAS = "live"
+"""Of each function: everything that calls one calls this, and a deployment moves it."""
+
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
@@ -79,6 +82,11 @@ class StageConfig:
     @property
     def home_region(self) -> str:
         return self.regions[0]
+
+    def stack_name(self, half: str, region: str) -> str:
+        """`half` is data, api or operations."""
+        name = f"turnpike-{self.stage}-{half}"
+        return name if region == self.home_region else f"{name}-{region}"
 
 
 def load_config(stage: str, path: Path = CONFIG) -> StageConfig:

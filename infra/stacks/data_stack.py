@@ -36,6 +36,8 @@ class DataStack(Stack):
         super().__init__(scope, construct_id, termination_protection=True, **kwargs)
         self.names = Names(config.stage, self)
         self._others = [other for other in config.regions if other != config.home_region]
+        # The emulator speaks plain HTTP, on loopback alone.
+        self._enforces_ssl = not config.is_emulated
         is_home = region == config.home_region
         for table in TABLES if is_home else REGIONAL:
             self._table(table)
@@ -79,7 +81,7 @@ class DataStack(Stack):
             "UsageDeadLetters",
             queue_name=self.names.dead_letters,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+            enforce_ssl=self._enforces_ssl,
             # The most that SQS allows. A message's age counts from when it was first sent, so this has to
             # be more than the four days that the queue itself keeps it.
             retention_period=Duration.days(14),
@@ -90,7 +92,7 @@ class DataStack(Stack):
             "UsageQueue",
             queue_name=self.names.usage_queue,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+            enforce_ssl=self._enforces_ssl,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=MAX_DELIVERIES),
             # Lambda asks for six times the consumer's timeout, for the batches that it has to hand out again.
             visibility_timeout=Duration.seconds(6 * METERING_TIMEOUT_S),
@@ -99,7 +101,7 @@ class DataStack(Stack):
 
     def _alarm_topic(self, email: str) -> None:
         """Here, so that nobody has to confirm their mail address again when the stateless half is deployed anew."""
-        topic = sns.Topic(self, "Alarms", topic_name=self.names.named("alarms"), enforce_ssl=True)
+        topic = sns.Topic(self, "Alarms", topic_name=self.names.named("alarms"), enforce_ssl=self._enforces_ssl)
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=["sns:Publish"],

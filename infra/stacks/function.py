@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.config import StageConfig
+from infra.config import ALIAS, StageConfig
 from infra.stacks.grants import Grants
 from infra.stacks.log_groups import LogGroup
 from infra.stacks.names import Names
@@ -21,9 +21,6 @@ ARCHITECTURE = lambda_.Architecture.ARM_64
 """The layers' wheels are chosen for both in infra/layers.py. The emulator looks at neither."""
 
 FOLDERS = Path(__file__).resolve().parents[2] / "functions"
-
-ALIAS = "live"
-"""Everything that calls a function calls this; a deployment moves it."""
 
 STREAM_WRAPPER = "/opt/bootstrap-stream"
 """Of the layer stream_runtime: replaces the managed runtime's loop by one that streams."""
