@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
 
 from infra.config import ConfigError, StageConfig, load_config
 from infra.layer_zips import zipped_layers
+from infra.stacks.acknowledged import acknowledge
 from infra.stacks.api_stack import ApiStack
 from infra.stacks.data_stack import DataStack
 from infra.stacks.operations_stack import OperationsStack
@@ -37,6 +39,8 @@ def build_app(config: StageConfig, outdir: Path, layers: Mapping[str, Path]) -> 
         api.add_stack_dependency(data)
         operations = OperationsStack(app, config.stack_name("operations", region), config=config, env=env)
         operations.add_stack_dependency(api)
+        for stack in (data, api, operations):
+            acknowledge(stack, config)
     return app
 
 
@@ -45,8 +49,17 @@ def main() -> int:
     outdir = Path(os.environ.get("CDK_OUTDIR") or ROOT / ".build" / "cdk.out")
     stage = os.environ.get("STAGE", "prod")
     try:
-        build_app(load_config(stage), outdir, zipped_layers(stage)).synth()
+        app = build_app(load_config(stage), outdir, zipped_layers(stage))
     except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    # CDK_VALIDATION=false leaves out the CDK's own checks, too.
+    if os.environ.get("CDK_VALIDATION") != "false":
+        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    try:
+        app.synth()
+    except RuntimeError as error:
+        # What the checks have found stands above it.
         print(error, file=sys.stderr)
         return 1
     print(f"Synthesized into {outdir}")

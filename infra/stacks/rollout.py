@@ -7,6 +7,7 @@ from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.config import ALIAS
 from infra.stacks.function import TurnpikeFunction
 from infra.stacks.names import Names
 
@@ -24,7 +25,7 @@ class Rollout(Construct):
         """`alarms`: what takes a function's new version back."""
         super().__init__(scope, construct_id)
         application = codedeploy.LambdaApplication(self, "Application", application_name=names.named("functions"))
-        role = self._role(list(functions), names)
+        role = self._role(list(functions), list({id(each): each for each in alarms.values()}.values()), names)
         for name, function in functions.items():
             codedeploy.LambdaDeploymentGroup(
                 self,
@@ -38,14 +39,14 @@ class Rollout(Construct):
                 alarms=[alarms[name]],
             )
 
-    def _role(self, functions: list[str], names: Names) -> iam.Role:
+    def _role(self, functions: list[str], alarms: list[cloudwatch.Alarm], names: Names) -> iam.Role:
         deployed = [names.arn("lambda", f"function:{names.named(function)}") for function in functions]
         move = iam.PolicyStatement(
             actions=["lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"],
-            resources=[*deployed, *(f"{arn}:*" for arn in deployed)],
+            resources=[*deployed, *(f"{arn}:{ALIAS}" for arn in deployed)],
         )
         watch = iam.PolicyStatement(
-            actions=["cloudwatch:DescribeAlarms"], resources=[names.arn("cloudwatch", f"alarm:{names.named('*')}")]
+            actions=["cloudwatch:DescribeAlarms"], resources=[alarm.alarm_arn for alarm in alarms]
         )
         return iam.Role(
             self,
