@@ -32,6 +32,12 @@ def acknowledge(stack: Stack, config: StageConfig) -> None:
     rules = {**_RULES, **_log_streams(Names(config.stage, stack))}
     if not config.waf:
         rules |= _WITHOUT_WAF
+    if config.byok:
+        rules |= {
+            f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:kms:{stack.region}:<AWS::AccountId>:key/*]": (
+                "A condition leaves of all keys the one that has the stage's alias"
+            )
+        }
     if config.bedrock:
         rules |= _BEDROCK
     # Not by `acknowledge`, which takes what is before the last of two colons for the name of a rule pack.

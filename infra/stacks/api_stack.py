@@ -19,7 +19,7 @@ from infra.stacks.names import Names
 from infra.stacks.rest_api import TurnpikeApi
 from infra.stacks.rollout import Rollout
 from turnpike.settings import Settings
-from turnpike.storage.schema import CACHE, CATALOG, HEALTH, KEYS, LEDGER
+from turnpike.storage.schema import BYOK, CACHE, CATALOG, HEALTH, KEYS, LEDGER
 
 _BATCH = 50
 _WINDOW = Duration.seconds(1)
@@ -54,9 +54,8 @@ class ApiStack(Stack):
         host = f"{self.api.rest_api_id}.execute-api.{self.region}.{Aws.URL_SUFFIX}"
         return f"https://{host}/{self.config.stage}"
 
-    @property
-    def settings(self) -> Settings:
-        """What every function finds in its environment."""
+    def _settings(self, function: str) -> Settings:
+        """What it finds in its environment. The names of secrets are there for those who may read them."""
         names = self.names
         return Settings(
             stage=self.config.stage,
@@ -66,7 +65,9 @@ class ApiStack(Stack):
             health_table=names.named(HEALTH.name),
             cache_table=names.named(CACHE.name),
             usage_queue_url=names.usage_queue_url,
-            provider_secret=names.provider_secret,
+            byok_table=names.named(BYOK.name),
+            byok_kms_key=names.byok_alias if self.config.byok else "",
+            provider_secret=names.provider_secret if function in ("completions", "catalog") else "",
             payments_secret=names.payments_secret if self.config.payments else "",
             public_url=self.public_url,
             **self.config.settings,  # type: ignore[arg-type]  # The config has checked names and types.
@@ -83,9 +84,10 @@ class ApiStack(Stack):
         )
 
     def _functions(self, layers: list[lambda_.ILayerVersion]) -> Mapping[str, TurnpikeFunction]:
-        settings = self.settings
         return {
-            name: TurnpikeFunction(self, name, names=self.names, config=self.config, settings=settings, layers=layers)
+            name: TurnpikeFunction(
+                self, name, names=self.names, config=self.config, settings=self._settings(name), layers=layers
+            )
             for name in FUNCTIONS
         }
 

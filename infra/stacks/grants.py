@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 
 from infra.config import StageConfig
 from infra.stacks.names import Names
-from turnpike.storage.schema import CACHE, CATALOG, HEALTH, HOLDS_BY_EXPIRY, KEYS, KEYS_BY_ACCOUNT, LEDGER, Table
+from turnpike.storage.schema import BYOK, CACHE, CATALOG, HEALTH, HOLDS_BY_EXPIRY, KEYS, KEYS_BY_ACCOUNT, LEDGER, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,9 @@ class Grants:
         yield self._table(CACHE, "BatchGetItem", "DeleteItem", "GetItem", "PutItem")
         yield Grant(["sqs:SendMessage"], [self.names.usage_queue_arn])
         yield self._secret(self.names.provider_secret)
+        if self.config.byok:
+            yield self._table(BYOK, "Query")
+            yield self._byok_key("Decrypt")
         if self.config.bedrock:
             yield self._bedrock()
 
@@ -65,6 +68,11 @@ class Grants:
         yield self._index(KEYS, KEYS_BY_ACCOUNT.name)
         # What keys have spent, and the limit of one that had none before.
         yield self._table(LEDGER, *_LIST, "UpdateItem")
+        if self.config.byok:
+            # Which providers there are.
+            yield self._table(CATALOG, *_LIST)
+            yield self._table(BYOK, *_LIST, "PutItem", "UpdateItem")
+            yield self._byok_key("GenerateDataKey")
 
     def _billing(self) -> Iterator[Grant]:
         yield self._table(KEYS, *_READ)
@@ -97,6 +105,13 @@ class Grants:
 
     def _secret(self, secret: str) -> Grant:
         return Grant(["secretsmanager:GetSecretValue"], [self.names.secret_arn(secret)])
+
+    def _byok_key(self, action: str) -> Grant:
+        """Of the key that has the stage's alias now: its id is known to the stack alone that makes it."""
+        of_the_stage = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": self.names.byok_alias}}
+        # The emulator knows nothing of aliases in conditions.
+        conditions = None if self.config.is_emulated else of_the_stage
+        return Grant([f"kms:{action}"], [self.names.arn("kms", "key/*")], conditions)
 
     def _logs(self, function: str) -> Grant:
         """Lambda names the streams below a function's log group."""

@@ -127,6 +127,15 @@ class OperationsStack(Stack):
             of_them=2,
             says="A provider refuses our credential, or our account there is without money",
         )
+        if self.config.byok:
+            self.alarms.add(
+                "byok-failures",
+                self.alarms.metric("completions", told.BYOK_FAILURES),
+                threshold=0,
+                periods=3,
+                of_them=2,
+                says="Provider keys that customers have brought cannot be read or opened",
+            )
         self.alarms.add(
             "catalog-refresh",
             self.alarms.metric("upkeep", told.CATALOG_REFRESH_FAILED, period=Duration.hours(1)),

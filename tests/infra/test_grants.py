@@ -47,9 +47,23 @@ ALLOWED: Mapping[str, Mapping[str, set[str]]] = {
 }
 """By function and resource, with a stage that has nothing besides."""
 
+ADDED: Mapping[str, Mapping[str, set[str]]] = {
+    "completions": {"byok": {"dynamodb:Query"}},
+    "catalog": {},
+    "keys": {
+        "catalog": {"dynamodb:GetItem", "dynamodb:Query"},
+        "byok": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+    },
+    "billing": {"payments": SECRET},
+    "metering": {},
+    "upkeep": {"payments": SECRET},
+}
+"""With one that has everything."""
+
 WILDCARDS = {
     ":log-stream:*": "Lambda names the streams of a function's own log group",
     "-??????": "Secrets Manager appends six characters to the name of a secret",
+    ":kms:eu-central-1:<AWS::AccountId>:key/*": "a condition leaves the one that has the stage's alias",
     ":bedrock:*::foundation-model/*": "the catalog says which models are called",
     ":bedrock:*:": "inference profiles lead to other regions, and the catalog says which are called",
 }
@@ -101,14 +115,22 @@ def test_a_function_may_do_what_its_code_does_and_no_more(plain: Synthesized, fu
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_what_a_stage_has_besides_adds_what_it_needs(full: Synthesized, function: str) -> None:
-    added = {name for name in granted(full, function) if name not in granted_names(function)}
-    assert added == ({"payments"} if function in ("billing", "upkeep") else set())
-    actions = {action for statement in statements(role_of(full, function)) for action in listed(statement["Action"])}
-    assert ("bedrock:InvokeModel" in actions) == (function == "completions")
+    allowed = granted(full, function)
+    for name, actions in ADDED[function].items():
+        assert allowed[name] == actions
+    assert set(allowed) - {""} == {*ALLOWED[function], *ADDED[function]}
+    kms = {action for action in allowed[""] if action.startswith("kms:")}
+    assert kms == {"completions": {"kms:Decrypt"}, "keys": {"kms:GenerateDataKey"}}.get(function, set())
+    assert ("bedrock:InvokeModel" in allowed[""]) == (function == "completions")
 
 
-def granted_names(function: str) -> set[str]:
-    return {*ALLOWED[function], ""}
+def test_the_key_of_customers_keys_is_the_stages_own(full: Synthesized) -> None:
+    for function in ("completions", "keys"):
+        (statement,) = [
+            each for each in statements(role_of(full, function)) if listed(each["Action"])[0].startswith("kms:")
+        ]
+        alias = {"kms:ResourceAliases": f"alias/turnpike-{STAGE}-byok"}
+        assert statement["Condition"] == {"ForAnyValue:StringEquals": alias}
 
 
 def test_each_function_has_a_role_of_its_own(plain: Synthesized) -> None:
