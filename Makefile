@@ -37,7 +37,7 @@ help: ## List these targets
 run: has-port $(ENV) $(EMULATOR) ## Run everything on this machine, at http://127.0.0.1:8787 (PORT=8788 moves it)
 	@PORT=$(PORT) exec $(BIN)/python -m infra.local
 
-test: has-node lint types imports $(EMULATOR) ## Check and test everything
+test: has-node lint types imports $(EMULATOR) $(CDK) ## Check and test everything
 	@$(PYTEST) $(wildcard $(SUITES:%=tests/%))
 
 lint: $(ENV) ## Check style and format
@@ -54,7 +54,7 @@ unit: $(ENV) ## Test the rules, in memory
 replay: $(ENV) ## Test what is read from recorded provider traffic
 integration: $(ENV) $(EMULATOR) ## Test storage and each function on the emulator
 infra: has-node $(ENV) ## Test the synthesized templates and the layers
-e2e: has-node $(ENV) $(EMULATOR) ## Test what a customer does, with the real SDKs
+e2e: has-node $(ENV) $(EMULATOR) $(CDK) ## Test what a customer does, with the real SDKs
 $(SUITES):
 	@$(if $(wildcard tests/$@),$(PYTEST) tests/$@,echo "There are no tests/$@.")
 
