@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.catalog import built_catalog
-from infra.layers import ROOT, build
+from infra.layers import ROOT, build, find_python
 
 ZIPS = ROOT / ".build" / "zips"
 
@@ -20,7 +20,7 @@ _ZIPPED_AT = (1980, 1, 1, 0, 0, 0)
 def zipped_layers(stage: str) -> Mapping[str, Path]:
     """By name. Stages in the cloud share theirs; the local one has wheels for this machine."""
     root = ZIPS / ("local" if stage == "local" else "lambda")
-    made_from, fingerprint = root / _MADE_FROM, _fingerprint()
+    made_from, fingerprint = root / _MADE_FROM, _fingerprint(stage)
     if not made_from.exists() or made_from.read_text(encoding="utf-8") != fingerprint:
         unzipped = root / "unzipped"
         for layer in build(stage, unzipped):
@@ -42,9 +42,9 @@ def zip_layer(layer: Path, target: Path) -> None:
                 zipped.writestr(entry, path.read_bytes())
 
 
-def _fingerprint() -> str:
-    """Of what the layers are made from."""
-    digest = hashlib.sha256(sys.version.encode())
+def _fingerprint(stage: str) -> str:
+    """Of what the layers are made from, and by which Python: that of this process, or the one that compiles them."""
+    digest = hashlib.sha256((sys.version if stage == "local" else str(find_python())).encode())
     # Compiled from other sources or for another day, it has another name.
     digest.update(built_catalog().name.encode())
     sources = (*(ROOT / "layers").rglob("*"), Path(__file__), Path(__file__).with_name("layers.py"))

@@ -79,7 +79,7 @@ class Synthesized:
 def synthesize(folder: Path, **changed: Any) -> Synthesized:
     """With layers that hold nothing: templates know no more of them than a hash."""
     layers = {}
-    for name in ("core", "deps"):
+    for name in ("core", "deps", "stream_runtime"):
         layers[name] = folder / f"{name}.zip"
         with zipfile.ZipFile(layers[name], "w") as zipped:
             zipped.writestr(zipfile.ZipInfo("python/empty.py"), "")

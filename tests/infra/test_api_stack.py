@@ -117,7 +117,7 @@ def test_functions_run_on_what_their_wheels_are_built_for(plain: Synthesized) ->
     for properties in functions(plain).values():
         assert properties["Runtime"] == "python3.13"
         assert properties["Architectures"] == ["arm64"]
-        assert len(properties["Layers"]) == 2
+        assert len(properties["Layers"]) == 3
 
 
 def test_no_answer_is_awaited_for_longer_than_api_gateway_does(plain: Synthesized) -> None:
