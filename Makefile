@@ -10,6 +10,7 @@ ARGS ?=
 BIN := .venv/bin
 ENV := .venv/.stamp
 EMULATOR := .local/emulator/.stamp
+CDK := .local/cdk/.stamp
 SUITES := unit replay integration infra e2e
 PREFLIGHT := $(PYTHON) infra/local/preflight.py
 # Tests build layers, for which uv may have to fetch.
@@ -21,19 +22,22 @@ UV = $(WITH_INDEX) $(BIN)/uv
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
 	--custom-compile-command 'make lock'
 
+# What jsii says at length of Node.js 20, on which it works.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtime/python:$(CURDIR)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types imports $(SUITES) bench catalog catalog-override layers synth lock format clean has-node has-port
+.PHONY: help run test lint types imports $(SUITES) bench catalog catalog-override layers synth lock format clean \
+	bootstrap deploy diff destroy bootstrap-account providers status has-node has-port
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: has-port $(ENV) $(EMULATOR) ## Run everything on this machine, at http://127.0.0.1:8787 (PORT=8788 moves it)
 	@PORT=$(PORT) exec $(BIN)/python -m infra.local
 
-test: has-node lint types imports $(EMULATOR) ## Check and test everything
+test: has-node lint types imports $(EMULATOR) $(CDK) ## Check and test everything
 	@$(PYTEST) $(wildcard $(SUITES:%=tests/%))
 
 lint: $(ENV) ## Check style and format
@@ -50,7 +54,7 @@ unit: $(ENV) ## Test the rules, in memory
 replay: $(ENV) ## Test what is read from recorded provider traffic
 integration: $(ENV) $(EMULATOR) ## Test storage and each function on the emulator
 infra: has-node $(ENV) ## Test the synthesized templates and the layers
-e2e: has-node $(ENV) $(EMULATOR) ## Test what a customer does, with the real SDKs
+e2e: has-node $(ENV) $(EMULATOR) $(CDK) ## Test what a customer does, with the real SDKs
 $(SUITES):
 	@$(if $(wildcard tests/$@),$(PYTEST) tests/$@,echo "There are no tests/$@.")
 
@@ -66,8 +70,18 @@ catalog-override: $(ENV) ## Store a catalog file in a deployment: FILE=my.toml S
 layers: $(ENV) ## Build the layers into .build/layers (STAGE=local: for this machine, not for Lambda)
 	@$(WITH_INDEX) $(BIN)/python -m infra.layers $(STAGE)
 
-synth: has-node $(ENV) ## Synthesize the CDK app into .build/cdk.out, offline
-	@STAGE=$(STAGE) $(BIN)/python -m infra.app
+synth: has-node $(ENV) ## Synthesize the CDK app into .build/cdk.out, offline once the layers are built
+	@$(WITH_INDEX) STAGE=$(STAGE) $(BIN)/python -m infra.app
+
+bootstrap: has-node $(ENV) $(CDK) ## Prepare your AWS account for the CDK, once: STAGE=prod
+deploy: has-node $(ENV) $(CDK) ## Deploy a stage of infra/config.toml into your AWS account: STAGE=prod
+diff: has-node $(ENV) $(CDK) ## Show what a deployment would change: STAGE=prod
+destroy: has-node $(ENV) $(CDK) ## Remove functions and API, and keep the data: STAGE=prod (YES=1: without asking)
+bootstrap-account: $(ENV) ## Create a deployment's first account and print its keys: STAGE=prod CREDIT=10
+providers: $(ENV) ## Write the providers' credentials of this environment into the deployment's secret: STAGE=prod
+status: $(ENV) ## Show how a deployment is: STAGE=prod
+bootstrap deploy diff destroy bootstrap-account providers status:
+	@$(WITH_INDEX) $(BIN)/python -m infra.cloud $@ $(STAGE)
 
 lock: $(ENV) ## Write the locks after a change of pyproject.toml (UPGRADE=1: with the newest versions)
 	$(COMPILE) pyproject.toml -o layers/deps/requirements.txt
@@ -101,4 +115,10 @@ $(EMULATOR): infra/local/requirements.txt | $(ENV)
 	@echo "Installing $< into $(@D), the AWS emulator's own environment"
 	@$(UV) venv -q --clear --python $(BIN)/python $(@D)
 	@$(UV) pip sync --python $(@D)/bin/python $<
+	@touch $@
+
+$(CDK): infra/cdk/package.json infra/cdk/package-lock.json infra/cdk/.npmrc
+	@echo "Installing the CDK CLI into $(@D)"
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@cd $(@D) && npm ci --silent
 	@touch $@

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -39,6 +40,13 @@ def seed(account_id: str, credit_usd: str) -> None:
 
     keys = seed_account(os.environ, account_id=account_id, credit_usd=credit_usd)
     say({"api_key": keys.api_key, "management_key": keys.management_key})
+
+
+def store_overrides(path: str) -> None:
+    """As `make catalog-override` does in a deployment."""
+    from turnpike.bootstrap.override import put_overrides
+
+    say({"version": put_overrides(os.environ, path, Path(path).read_text(encoding="utf-8"))})
 
 
 def serve_completions() -> None:
@@ -78,7 +86,11 @@ def say(facts: dict[str, Any]) -> None:
 
 
 PARTS = {
-    each.__name__: each for each in (create_tables, seed, serve_api, serve_completions, serve_provider, run_upkeep)
+    each.__name__: each
+    for each in (
+        *(create_tables, seed, store_overrides, run_upkeep),
+        *(serve_api, serve_completions, serve_provider),
+    )
 }
 
 if __name__ == "__main__":

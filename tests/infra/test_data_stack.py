@@ -7,29 +7,25 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from infra.app import build_app
-from infra.stacks.data_stack import MAX_DELIVERIES, METERING_TIMEOUT, DataStack
+from infra.stacks.data_stack import MAX_DELIVERIES
+from infra.stacks.function import METERING_TIMEOUT_S
 from turnpike.storage.schema import TABLES, Attribute, Index, Table
 
+from tests.infra.synthesized import Synthesized
+
 TABLE, QUEUE, POLICY = "AWS::DynamoDB::GlobalTable", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"
+SECRET = "AWS::SecretsManager::Secret"
 DAY_S = 86_400
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> cdk.App:
-    return build_app("test", tmp_path_factory.mktemp("cdk"))
+def stack(plain: Synthesized) -> cdk.Stack:
+    return plain.stack("data")
 
 
 @pytest.fixture(scope="session")
-def stack(app: cdk.App) -> DataStack:
-    found = app.node.find_child("turnpike-test-data")
-    assert isinstance(found, DataStack)
-    return found
-
-
-@pytest.fixture(scope="session")
-def template(stack: DataStack) -> Template:
-    return Template.from_stack(stack)
+def template(plain: Synthesized) -> Template:
+    return plain.template("data")
 
 
 def table_of(template: Template, table: Table) -> Mapping[str, Any]:
@@ -48,10 +44,13 @@ def test_everything_is_there_and_nothing_else(template: Template) -> None:
     template.resource_count_is(TABLE, len(TABLES))
     template.resource_count_is(QUEUE, 2)
     template.resource_count_is(POLICY, 2)
-    assert len(template.to_json()["Resources"]) == len(TABLES) + 4
+    template.resource_count_is(SECRET, 1)
+    template.resource_count_is("AWS::SNS::Topic", 1)
+    template.resource_count_is("AWS::SNS::TopicPolicy", 1)
+    assert len(template.to_json()["Resources"]) == len(TABLES) + 7
 
 
-def test_the_stack_cannot_be_deleted_by_mistake(stack: DataStack) -> None:
+def test_the_stack_cannot_be_deleted_by_mistake(stack: cdk.Stack) -> None:
     assert stack.termination_protection
 
 
@@ -104,6 +103,26 @@ def test_money_keys_and_catalog_are_durable() -> None:
     assert {table.name for table in TABLES if table.is_durable} == {"ledger", "keys", "byok", "catalog"}
 
 
+def test_tables_are_encrypted(template: Template) -> None:
+    """Always, by DynamoDB's own key; any other one would be asked for and charged with requests."""
+    for table in template.find_resources(TABLE).values():
+        assert table["Properties"].get("SSESpecification", {"SSEEnabled": False}) == {"SSEEnabled": False}
+
+
+def test_the_secret_is_empty_and_outlives_the_stack(template: Template) -> None:
+    ((_, secret),) = template.find_resources(SECRET).items()
+    assert secret["Properties"]["SecretString"] == "{}"
+    assert secret["DeletionPolicy"] == "Retain"
+
+
+def test_the_key_of_customers_keys_is_rotated_and_outlives_the_stack(full: Synthesized) -> None:
+    ((_, key),) = full.resources("data", "AWS::KMS::Key").items()
+    assert key["Properties"]["EnableKeyRotation"] is True
+    assert key["DeletionPolicy"] == "Retain"
+    (alias,) = full.properties("data", "AWS::KMS::Alias")
+    assert alias["AliasName"] == "alias/turnpike-test-byok"
+
+
 def test_a_usage_event_that_cannot_be_settled_is_parked(template: Template) -> None:
     ((parked, _),) = template.find_resources(QUEUE, {"Properties": {"QueueName": "turnpike-test-usage-dlq"}}).items()
     template.has_resource_properties(
@@ -121,7 +140,7 @@ def test_a_usage_event_that_cannot_be_settled_is_parked(template: Template) -> N
 def test_a_message_stays_hidden_while_metering_works_on_it(template: Template) -> None:
     template.has_resource_properties(
         QUEUE,
-        {"QueueName": "turnpike-test-usage", "VisibilityTimeout": 6 * METERING_TIMEOUT.to_seconds()},
+        {"QueueName": "turnpike-test-usage", "VisibilityTimeout": 6 * METERING_TIMEOUT_S},
     )
 
 

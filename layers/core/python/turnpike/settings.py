@@ -31,6 +31,9 @@ class Settings:
         "https://raw.githubusercontent.com/pydantic/genai-prices/refs/heads/main/prices/new_data/v2/data.json"
     )
     """The one that the package of that name downloads itself; this and the other may be moved to mirrors."""
+    provider_secret: str = ""
+    """Name or ARN of the Secrets Manager secret that holds providers' credentials and addresses as JSON, each under the
+    name that it has in the environment; empty leaves them to the environment, as the local run does."""
     public_url: str = ""
     """Where the API is reached from outside, without `/api/v1`, for links in answers; empty leaves them relative."""
     payments_secret: str = ""

@@ -12,6 +12,7 @@ from turnpike.api import skins
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.health import build_health
 from turnpike.bootstrap.opt_in import count_free_requests, find_answers, find_own_routes
+from turnpike.bootstrap.own_credentials import sign_when_needed, tokens_as_they_come
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.catalog import Catalog, Provider
 from turnpike.domain.errors import UpstreamError
@@ -112,6 +113,8 @@ def _find_provider(catalog: Catalog, slug: str) -> Provider:
 
 def build_tokens(parts: Resources, transport: PooledTransport) -> Mapping[str, TokenSource]:
     """For each provider whose credential is a service account's JSON, and no API key."""
+    if parts.settings.provider_secret:
+        return tokens_as_they_come(parts, partial(post_form, transport))
     found: dict[str, TokenSource] = {}
     for provider in parts.catalog.providers:
         if provider.credential != "google-service-account":
@@ -126,6 +129,8 @@ def build_tokens(parts: Resources, transport: PooledTransport) -> Mapping[str, T
 
 def build_signer(parts: Resources) -> Signer | None:
     """None unless a provider is let in by AWS credentials: what signs takes its time to load."""
+    if parts.settings.provider_secret:
+        return sign_when_needed(parts)
     roles = [provider.slug for provider in parts.catalog.providers if provider.credential == "aws-role"]
     if all(slug in parts.provider_keys for slug in roles):
         return None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from urllib.parse import urlsplit
 
 from turnpike.bootstrap.resources import Resources
 from turnpike.domain.ids import AccountId
@@ -105,7 +106,9 @@ def _origins(settings: Settings) -> list[str]:
         raise _wrong("checkout_origins", error) from None
     if settings.public_url:
         try:
-            named.append(parse_origin(settings.public_url))
+            # Its path is no part of an origin; API Gateway's own addresses have one.
+            site = urlsplit(settings.public_url)._replace(path="")
+            named.append(parse_origin(site.geturl()))
         except ValueError as error:
             raise _wrong("public_url", error) from None
     return named

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -125,8 +125,23 @@ class Resources:
         catalog, _ = self.catalog_parts.assemble(self.catalog_parts.packaged, is_strict=True)
         if not self.settings.catalog_table:
             return catalog
-        load = LoadCatalog(self.catalog_parts, self.catalog_store, parse_artefact, _note_trouble)
-        return LiveCatalog(catalog, load, now=time.time, on_change=_note_change, on_failure=_note_failure)
+        return LiveCatalog(
+            catalog, self._catalog_loader(), now=time.time, on_change=_note_change, on_failure=_note_failure
+        )
+
+    def _catalog_loader(self) -> Callable[[], Catalog | None]:
+        parts, store, environ = self.catalog_parts, self.catalog_store, self.provider_environ
+
+        def begin() -> LoadCatalog:
+            return LoadCatalog(parts, store, parse_artefact, _note_trouble)
+
+        if not self.settings.provider_secret:
+            return begin()
+        from turnpike.services.reload_catalog import ReloadCatalog
+        from turnpike.storage.secret_environ import SecretEnviron
+
+        assert isinstance(environ, SecretEnviron)  # noqa: S101  # So that its type is known.
+        return ReloadCatalog(environ.refresh, begin, lambda: parts.assemble(parts.packaged, is_strict=False)[0])
 
     @cached_property
     def catalog_parts(self) -> CatalogParts:
@@ -135,7 +150,7 @@ class Resources:
             files=[(path, _read(path)) for path in self.settings.catalog_overrides.split(os.pathsep) if path],
             wires=WIRES,
             build=lambda artefact, rows: ArtefactCatalog(
-                artefact, self.environ, rows=rows, on_unserved=self._note_unserved
+                artefact, self.provider_environ, rows=rows, on_unserved=self._note_unserved
             ),
         )
 
@@ -147,7 +162,20 @@ class Resources:
 
     @cached_property
     def provider_keys(self) -> Mapping[str, str]:
-        return ProviderKeys(self.environ)
+        return ProviderKeys(self.provider_environ)
+
+    @cached_property
+    def provider_environ(self) -> Mapping[str, str]:
+        """Where providers' credentials and addresses are. Raises UnreadableSecret, TemporarilyBusy."""
+        if not self.settings.provider_secret:
+            return self.environ
+        # Of deployments alone; the local run has them in its environment.
+        from turnpike.storage.secret_environ import SecretEnviron
+        from turnpike.storage.secrets import SecretValues
+
+        return SecretEnviron(
+            self.environ, SecretValues(lambda: self.secrets, self.settings.provider_secret), _note_credentials
+        )
 
     def _note_unserved(self, message: str) -> None:
         """Once, however often the catalog is put together."""
@@ -179,6 +207,10 @@ def _note_change(catalog: Catalog) -> None:
 def _note_trouble(message: str) -> None:
     logger.error("a part of the stored catalog cannot be used", extra={"reason": message})
     count(CATALOG_REFRESH_FAILED, 1, MetricUnit.Count)
+
+
+def _note_credentials(error: Exception) -> None:
+    log_failure("the secret of providers could not be read again", error)
 
 
 def _note_failure(error: Exception) -> None:

@@ -1,0 +1,1 @@
+"""The commands that reach a deployment in AWS: `python -m infra.cloud <command> <stage>`, as the Makefile runs them."""

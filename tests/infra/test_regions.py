@@ -1,0 +1,80 @@
+"""Several regions: what they share, what each has of its own, and what only the home region does."""
+
+from typing import Any
+
+import pytest
+
+from infra.stacks.data_stack import REGIONAL, REPLICATED
+from turnpike.storage.schema import TABLES, Table
+
+from tests.infra.synthesized import STAGE, Synthesized, synthesize
+
+TABLE = "AWS::DynamoDB::GlobalTable"
+AWAY = "us-east-1"
+HOME = "eu-central-1"
+
+
+def regions_of(stacks: Synthesized, stack: str, table: Table) -> list[str]:
+    for properties in stacks.properties(stack, TABLE):
+        if properties["TableName"] == f"turnpike-{STAGE}-{table.name}":
+            return [replica["Region"] for replica in properties["Replicas"]]
+    return []
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_table_is_where_it_is_needed(full: Synthesized, table: Table) -> None:
+    at_home, away = regions_of(full, "data", table), regions_of(full, f"data-{AWAY}", table)
+    assert (sorted(at_home), away) == (
+        ([HOME, AWAY], []) if table in REPLICATED else ([HOME], [AWAY] if table in REGIONAL else [])
+    )
+
+
+def test_what_counts_money_has_one_home(full: Synthesized) -> None:
+    """Two regions that write to replicas of one account would each see its credit, and both would spend it."""
+    assert "ledger" not in {table.name for table in (*REPLICATED, *REGIONAL)}
+
+
+def test_each_region_has_its_own_queue(full: Synthesized) -> None:
+    for stack in ("data", f"data-{AWAY}"):
+        assert len(full.properties(stack, "AWS::SQS::Queue")) == 2
+
+
+def test_credentials_are_written_once_and_read_everywhere(full: Synthesized) -> None:
+    for secret in full.properties("data", "AWS::SecretsManager::Secret"):
+        assert secret["ReplicaRegions"] == [{"Region": AWAY}]
+    assert not full.properties(f"data-{AWAY}", "AWS::SecretsManager::Secret")
+
+
+def test_the_nearest_region_that_is_well_answers(full: Synthesized) -> None:
+    for stack, region in (("api", HOME), (f"api-{AWAY}", AWAY)):
+        records = full.properties(stack, "AWS::Route53::RecordSet")
+        assert {(record["Type"], record["Name"], record["Region"]) for record in records} == {
+            (kind, "api.example.com.", region) for kind in ("A", "AAAA")
+        }
+        assert all(record["HealthCheckId"] for record in records)
+        (check,) = full.properties(stack, "AWS::Route53::HealthCheck")
+        assert check["HealthCheckConfig"]["ResourcePath"] == f"/{STAGE}/api/v1/models/count"
+        (api,) = full.properties(stack, "AWS::ApiGateway::RestApi")
+        # Which the check asks, by the API's own name.
+        assert api["DisableExecuteApiEndpoint"] is False
+
+
+def test_with_one_region_the_domain_is_the_only_way_in(tmp_path: Any, full: Synthesized) -> None:
+    from tests.infra.synthesized import DOMAIN
+
+    stacks = synthesize(tmp_path, domain=DOMAIN)
+    (api,) = stacks.properties("api", "AWS::ApiGateway::RestApi")
+    assert api["DisableExecuteApiEndpoint"] is True
+    assert not stacks.properties("api", "AWS::Route53::HealthCheck")
+    (name,) = stacks.properties("api", "AWS::ApiGateway::DomainName")
+    assert name["SecurityPolicy"] == "TLS_1_2"
+    assert name["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+
+
+def test_the_firewall_stands_in_front_of_each(full: Synthesized) -> None:
+    for stack in ("api", f"api-{AWAY}"):
+        (association,) = full.properties(stack, "AWS::WAFv2::WebACLAssociation")
+        assert "restapis" in str(association["ResourceArn"])
+        (acl,) = full.properties(stack, "AWS::WAFv2::WebACL")
+        rate = acl["Rules"][0]["Statement"]["RateBasedStatement"]
+        assert (rate["Limit"], rate["AggregateKeyType"]) == (10_000, "IP")
