@@ -148,6 +148,15 @@ def test_an_unknown_outcome_is_not_repeated_under_a_new_token(script: Script, co
     assert script.waits == []
 
 
+@pytest.mark.parametrize(("method", "ask"), [("transact_write_items", ASKS[0]), ("get_item", ASKS[1])])
+def test_a_failure_that_is_not_in_dynamodbs_words_is_a_busy_moment(script: Script, method: str, ask: Ask) -> None:
+    # As botocore reads an answer without a body, or with a load balancer's page.
+    script.stub.add_client_error(method, "503", http_status_code=503)
+    with pytest.raises(TemporarilyBusy):
+        ask(DynamoLedger(script.client, "table"))
+    script.stub.assert_no_pending_responses()
+
+
 @pytest.mark.parametrize(
     "failure",
     [EndpointConnectionError(endpoint_url="x"), ReadTimeoutError(endpoint_url="x")],

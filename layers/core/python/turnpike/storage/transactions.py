@@ -28,7 +28,9 @@ _THROTTLED = frozenset(
 """Nothing was written; the same call may succeed in a moment."""
 
 _UNAVAILABLE = frozenset({"InternalServerError", "ServiceUnavailable"})
-"""Whether it was written is unknown. The client has repeated the call, under one token, before it says so."""
+"""Whether it was written is unknown. The client has repeated the call, under one token, before it says so. Not all of
+what stands in between answers in DynamoDB's words, so any other status of 500 and above means the same.
+"""
 
 _REFUSED = "ConditionalCheckFailed"
 _PASSING_REASONS = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
@@ -54,7 +56,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] in _THROTTLED | _UNAVAILABLE:
+        failed = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+        if failed or error.response["Error"]["Code"] in _THROTTLED | _UNAVAILABLE:
             raise TemporarilyBusy(_BUSY) from error
         raise
     except (ConnectionError, HTTPClientError) as error:
