@@ -97,7 +97,7 @@ class InMemoryLedger:
         byok_cost = ZERO if record is None else record.byok_cost
 
         def resolve(hold: Hold) -> Resolution:
-            available = self._balances[account_id].available
+            available = self._beyond(hold)
             return ledger.capture(hold, cost, available=available, now_s=now_s, byok_cost=byok_cost)
 
         return self._resolve(account_id, hold_id, resolve, now_s, record)
@@ -114,7 +114,7 @@ class InMemoryLedger:
             if (account_id, record.id) in self._records:
                 raise HoldResolved(record.id, "captured")
             lease = ledger.check_pending(self._holds.get(at), lease_id)
-            available = self._balances[account_id].available
+            available = self._beyond(lease)
             part = ledger.capture_part(
                 account_id, lease_id, record.id, cost, left=lease.left, available=available, now_s=now_s
             )
@@ -295,6 +295,13 @@ class InMemoryLedger:
 
     def _is_past(self, ends_s: int | None) -> bool:
         return ends_s is not None and ends_s <= self._now()
+
+    def _beyond(self, hold: Hold) -> NanoUsd:
+        available = self._balances[hold.account_id].available
+        if hold.key_limit is None:
+            return available
+        used = self._used[hold.account_id, hold.key_hash, hold.key_limit.window]
+        return NanoUsd(min(available, hold.key_limit.limit - used))
 
     def _check_room(self, hold: Hold, amount: NanoUsd, *, counted: NanoUsd, floor: NanoUsd = ZERO) -> None:
         """What costs nothing is never refused, whatever is left."""

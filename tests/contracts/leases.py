@@ -141,6 +141,15 @@ class LeaseContract:
         assert stored.cost == 150
         self.check(ledger, account, available=0, held=0)
 
+    def test_a_cost_above_the_keys_limit_is_absorbed(self, ledger: Ledger, account: AccountId) -> None:
+        limit = KeyLimit(nano(330))
+        lease = self.lease(ledger, account, 300, key_limit=limit)
+        part_of(lease).capture(ledger, 250)
+        resolution = part_of(lease).capture(ledger, 120)
+        assert (resolution.charged, resolution.absorbed) == (80, 40)
+        assert self.used(ledger, account, limit) == 330
+        self.check(ledger, account, available=670, held=0)
+
     def test_it_is_extended_whatever_was_captured_since(self, ledger: Ledger, account: AccountId) -> None:
         lease = self.lease(ledger, account)
         part_of(lease).capture(ledger, 200)

@@ -201,9 +201,9 @@ class LedgerContract:
         limit = KeyLimit(nano(100))
         hold = self.new_hold(rich, 100, key_limit=limit)
         ledger.hold(hold)
-        ledger.capture(rich, hold.hold_id, nano(130), NOW, None)
+        ledger.capture(rich, hold.hold_id, nano(100), NOW, None)
         ledger.hold(self.new_hold(rich, 0, key_limit=limit))
-        self.check(ledger, rich, available=870, held=0)
+        self.check(ledger, rich, available=900, held=0)
 
     def test_the_account_is_asked_before_the_key(self, ledger: Ledger, rich: AccountId) -> None:
         with pytest.raises(InsufficientCredit):
@@ -219,7 +219,7 @@ class LedgerContract:
         assert self.limit_used(ledger, rich, tomorrow, NOW + DAY) == 100
         assert self.limit_used(ledger, rich, tomorrow, NOW + 2 * DAY) == 0
 
-    @pytest.mark.parametrize(("cost", "used"), [(0, 0), (40, 40), (100, 100), (130, 130)])
+    @pytest.mark.parametrize(("cost", "used"), [(0, 0), (40, 40), (100, 100)])
     def test_a_capture_leaves_its_charge_counted(self, ledger: Ledger, rich: AccountId, cost: int, used: int) -> None:
         limit = KeyLimit(nano(100), window_of("monthly", NOW))
         hold = self.new_hold(rich, 100, key_limit=limit)
@@ -330,6 +330,29 @@ class LedgerContract:
         assert (resolution.charged, resolution.absorbed) == (150, 350)
         assert generations.find(rich, hold.hold_id) == generation(hold, cost=nano(150))
         self.check(ledger, rich, available=0, held=850)
+
+    @pytest.mark.parametrize(("other", "charged"), [(0, 170), (60, 140), (100, 100)])
+    def test_a_cost_above_the_keys_limit_is_absorbed(
+        self, ledger: Ledger, rich: AccountId, other: int, charged: int
+    ) -> None:
+        limit = KeyLimit(nano(200))
+        ledger.hold(self.new_hold(rich, other, key_limit=limit))
+        hold = self.new_hold(rich, 100, key_limit=limit)
+        ledger.hold(hold)
+        resolution = ledger.capture(rich, hold.hold_id, nano(170), NOW, None)
+        assert (resolution.charged, resolution.absorbed) == (charged, 170 - charged)
+        assert self.limit_used(ledger, rich, limit) == other + charged
+        self.check(ledger, rich, available=1000 - other - charged, held=other)
+
+    def test_a_limit_that_was_passed_before_leaves_a_capture_what_was_held(
+        self, ledger: Ledger, rich: AccountId
+    ) -> None:
+        hold = self.new_hold(rich, 100, key_limit=KeyLimit(nano(150)))
+        ledger.hold(hold)
+        # The limit was raised for later ones.
+        ledger.hold(self.new_hold(rich, 400, key_limit=KeyLimit(nano(500))))
+        assert ledger.capture(rich, hold.hold_id, nano(120), NOW, None).charged == 100
+        assert self.limit_used(ledger, rich, KeyLimit(nano(500))) == 500
 
     def test_a_capture_of_an_extended_hold_covers_all_of_it(self, ledger: Ledger, rich: AccountId) -> None:
         hold = self.new_hold(rich, 100)

@@ -379,6 +379,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert answer.charged + answer.absorbed == cost
         within = nano(min(cost, left))
         self.captured[at] += within
+        self.check_beyond(lease, answer)
         self.charged[lease.account_id, lease.key_hash] += answer.charged
         self.count(lease, answer.charged - within)
         self.keep(replace(record, cost=answer.charged))
@@ -389,13 +390,12 @@ class LedgerMachine(RuleBasedStateMachine):
         at = (hold.account_id, hold.hold_id)
         assert at not in self.resolutions
         assert answer.charged + answer.absorbed == cost
-        if answer.absorbed:
-            assert self.balance(hold.account_id).available <= 0
         self.resolutions[at] = answer
         self.charged[hold.account_id, hold.key_hash] += answer.charged
         byok_cost = record.byok_cost if record else 0
         self.charged_byok[hold.account_id, hold.key_hash] += byok_cost
         counted = byok_cost - hold.byok_amount if hold.byok_amount is not None else 0
+        self.check_beyond(hold, answer)
         self.count(hold, answer.charged + counted - (self.amounts[at] - self.captured[at]))
         if record is not None:
             self.keep(replace(record, cost=answer.charged))
@@ -406,6 +406,16 @@ class LedgerMachine(RuleBasedStateMachine):
         counted = self.counted[record.account_id]
         for cell in cells_of(record, day_of(self.now_s)):
             counted[cell] = counted.get(cell, Counts()) + counts_of(record)
+
+    def check_beyond(self, hold: Hold, resolution: Resolution) -> None:
+        """Nobody pays what neither the credit nor the key's limit left, and nothing else."""
+        used = limit = 0
+        if hold.key_limit is not None:
+            used = self.used[hold.account_id, hold.key_hash, hold.key_limit.window] + resolution.overage
+            limit = hold.key_limit.limit
+            assert used <= limit or not resolution.overage
+        if resolution.absorbed:
+            assert self.balance(hold.account_id).available <= 0 or (hold.key_limit is not None and used >= limit)
 
     def expire_one(self, hold: Hold) -> object:
         answer = self.ask(lambda it: it.expire(hold.account_id, hold.hold_id, self.now_s))

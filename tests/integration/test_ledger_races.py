@@ -189,6 +189,21 @@ def test_overage_never_takes_more_than_there_is(ledger: DynamoLedger, account: A
     assert checked_balance(ledger, account) == Balance(ZERO, ZERO, nano(1000), nano(1000))
 
 
+def test_overage_never_takes_a_key_above_its_limit(ledger: DynamoLedger, account: AccountId) -> None:
+    limit = KeyLimit(nano(900))
+    holds = [new_hold(account, 50, limit) for _ in range(16)]
+    for hold in holds:
+        ledger.hold(hold)
+    answers = at_once(*(lambda hold=hold: settle(ledger, hold, 80) for hold in holds))
+    resolutions = [answer for answer in answers if isinstance(answer, Resolution)]
+    assert len(resolutions) == len(holds)
+    assert sum(each.charged for each in resolutions) == 900
+    assert sum(each.absorbed for each in resolutions) == 16 * 80 - 900
+    spend = ledger.get_key_spend(account, ApiKey(KEY, account, "", "", limit=limit.limit), NOW)
+    assert (spend.credit.total, spend.limit_used) == (900, 900)
+    assert checked_balance(ledger, account) == Balance(nano(100), ZERO, nano(1000), nano(900))
+
+
 def test_one_reference_adds_credit_once(ledger: DynamoLedger, account: AccountId) -> None:
     answers = at_once(*[lambda: ledger.top_up(account, nano(500), reference="evt_1", now_s=NOW)] * THREADS)
     assert Counter(answers) == {True: 1, False: THREADS - 1}

@@ -51,6 +51,7 @@ class Ledger(Protocol):
     ) -> Resolution:
         """Charge `cost`, return the rest of the hold, and store the generation, all or nothing.
 
+        What exceeds the hold is overage, as far as the account's credit and the key's limit go.
         The stored record's cost is what was charged. Raises HoldNotFound, HoldResolved, TemporarilyBusy;
         HoldMismatch for a lease, as `void` does.
         """

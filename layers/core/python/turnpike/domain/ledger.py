@@ -108,10 +108,14 @@ class Resolution:
     state: HoldState
     charged: NanoUsd
     absorbed: NanoUsd
-    """The part of the cost that neither the hold nor the rest of the credit covered; nobody pays it."""
+    """What of the cost is beyond the hold, and beyond what the credit and the key's limit leave; nobody pays it."""
     entries: tuple[LedgerEntry, ...]
     counted_delta: NanoUsd = ZERO
     """By how much what is counted against the key's limit changes."""
+
+    @property
+    def overage(self) -> NanoUsd:
+        return NanoUsd(-sum(entry.available_delta for entry in self.entries if entry.kind == "overage"))
 
 
 def key_limit_of(key: ApiKey, now_s: float) -> KeyLimit | None:
@@ -203,6 +207,8 @@ def check_pending(hold: Hold | None, hold_id: HoldId) -> Hold:
 
 def capture(hold: Hold, cost: NanoUsd, *, available: NanoUsd, now_s: int, byok_cost: NanoUsd = ZERO) -> Resolution:
     """Charge `cost`; what exceeds the hold comes out of `available` as overage, never below zero.
+
+    `available` is what the account has left for it, or what the key's limit leaves of that.
 
     `byok_cost` is what the customer's own provider account was charged.
     """

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _LOOKS = 5
 """How often a hold that changes while it is being resolved is looked at anew, before giving up for now."""
 
+_CHANGING = frozenset({"hold", "balance", "limit"})
+"""What a resolution was worked out for, and may have changed since."""
+
 
 class DynamoLedger(LedgerReads):
     def __init__(self, client: "DynamoDBClient", table: str, retention: Retention = KEPT_FOR_GOOD) -> None:
@@ -81,8 +84,8 @@ class DynamoLedger(LedgerReads):
         byok_cost = ZERO if record is None else record.byok_cost
 
         def resolve(hold: Hold) -> Resolution:
-            # What is left matters only to a cost above the hold, so the rule is spared the read.
-            available = self.get_balance(account_id).available if cost > hold.amount else ZERO
+            # What is left matters only to a cost above the hold, so the rule is spared the reads.
+            available = self._beyond(hold) if cost > hold.amount else ZERO
             return ledger.capture(hold, cost, available=available, now_s=now_s, byok_cost=byok_cost)
 
         return self._resolve(account_id, hold_id, resolve, now_s, record)
@@ -106,12 +109,12 @@ class DynamoLedger(LedgerReads):
             except Refused as refused:
                 if refused.found.keys() & {part.entries[0].entry_id, "generation"}:
                     raise HoldResolved(record.id, "captured") from None
-                if not refused.found.keys() & {"hold", "balance"}:
+                if not refused.found.keys() & _CHANGING:
                     raise
             else:
                 return part
             lease = ledger.check_pending(self.find_hold(account_id, lease_id), lease_id)
-            left, available = lease.left, self.get_balance(account_id).available
+            left, available = lease.left, self._beyond(lease)
         raise TemporarilyBusy("This lease changes too fast to be captured from; try again")
 
     def capture_together(self, records: Sequence[Generation], now_s: int) -> Mapping[GenerationId, Resolution]:
@@ -201,23 +204,31 @@ class DynamoLedger(LedgerReads):
             try:
                 self._transactions.write(
                     self._actions.resolve_hold(hold, resolution, now_s)
-                    | self._actions.correct_counted(hold, resolution.counted_delta)
+                    | self._actions.correct_counted(hold, resolution.counted_delta, overage=resolution.overage)
                     | self._movements(resolution, account_id, hold.key_hash, now_s, record)
                 )
             except Refused as refused:
-                # Resolved or extended since it was read, or the credit for its overage was spent: look again.
-                if refused.found.keys() & {"hold", "balance"}:
+                # Resolved or extended since it was read, or what was left for its overage was spent: look again.
+                if refused.found.keys() & _CHANGING:
                     continue
                 raise
             return resolution
         raise TemporarilyBusy("This hold changes too fast to be resolved; try again")
+
+    def _beyond(self, hold: Hold) -> NanoUsd:
+        """What a cost may take besides the hold: what is left of the account's credit, within the key's limit."""
+        available = self.get_balance(hold.account_id).available
+        if hold.key_limit is None:
+            return available
+        used = self._used(hold.account_id, hold.key_hash, hold.key_limit.window)
+        return NanoUsd(min(available, hold.key_limit.limit - used))
 
     def _part(self, part: Resolution, lease_id: LeaseId, lease: Hold | None, now_s: int, record: Generation) -> Actions:
         within = NanoUsd(-part.entries[0].held_delta)
         seen = None if lease is None else lease.left
         actions = self._actions.spend_of_lease(record.account_id, lease_id, within, seen=seen)
         if lease is not None:
-            actions |= self._actions.correct_counted(lease, part.counted_delta)
+            actions |= self._actions.correct_counted(lease, part.counted_delta, overage=part.overage)
         return actions | self._movements(part, record.account_id, record.key_hash, now_s, record)
 
     def _movements(

@@ -78,12 +78,19 @@ class LedgerActions:
             }
         }
 
-    def correct_counted(self, hold: Hold, by: NanoUsd) -> Actions:
+    def correct_counted(self, hold: Hold, by: NanoUsd, *, overage: NanoUsd = ZERO) -> Actions:
         """In the hold's own window, however long ago: what was held counts no more, what is charged does."""
         if hold.key_limit is None or not by:
             return {}
-        window = keys.limit(hold.account_id, hold.key_hash, hold.key_limit.window)
-        return {"limit": self._add(window, {"used": by})}
+        action = self._add(keys.limit(hold.account_id, hold.key_hash, hold.key_limit.window), {"used": by})
+        if overage:
+            # Only if the limit leaves what is charged beyond the hold. What was held it had room for already.
+            action["Update"] |= {
+                "ConditionExpression": "attribute_not_exists(used) OR used <= :room",
+                "ExpressionAttributeValues": {":used": number(by), ":room": number(hold.key_limit.limit - overage)},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        return {"limit": action}
 
     def put_hold(self, hold: Hold) -> Actions:
         # Only if no hold ever had this id: resolved ones stay, so an id is never held for twice.

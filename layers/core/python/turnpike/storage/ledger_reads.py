@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from turnpike.domain.api_keys import ApiKey, KeySpend
-from turnpike.domain.ids import AccountId, GenerationId, HoldId
+from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash
 from turnpike.domain.ledger import Balance, Hold, LedgerEntry
 from turnpike.domain.money import NanoUsd
 from turnpike.domain.periods import window_of
@@ -77,8 +77,10 @@ class LedgerReads:
         return KeySpend(credit, byok, last_used_at_s=used_at_s or None)
 
     def _limit_used(self, account_id: AccountId, key: ApiKey, now_s: int) -> NanoUsd:
-        window = keys.limit(account_id, key.hash, window_of(key.limit_reset, now_s))
-        return amount_of(self._get(window) or {}, "used")
+        return self._used(account_id, key.hash, window_of(key.limit_reset, now_s))
+
+    def _used(self, account_id: AccountId, key_hash: KeyHash, window: str) -> NanoUsd:
+        return amount_of(self._get(keys.limit(account_id, key_hash, window)) or {}, "used")
 
     def _get(self, key: keys.Key) -> Item | None:
         with translated():
