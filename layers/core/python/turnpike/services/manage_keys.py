@@ -116,9 +116,11 @@ class ManageKeys:
         """Raises NotFound; Conflict when the key was changed at the same time."""
         was = await self._own(account_id, key_hash)
         key = replace(was, **changes, updated_at_s=int(self._now()))
-        await run_sync(lambda: self._api_keys.replace(key, was=was))
         if key.limit is not None and _counts_anew(key, was):
+            # First: a limit that stood without it would let the key spend all of it once more, and for good if this
+            # failed, since it would not count anew when the change is repeated.
             await run_sync(self._ledger.count_earlier_spending, account_id, key, int(self._now()))
+        await run_sync(lambda: self._api_keys.replace(key, was=was))
         return await self._report(key)
 
     async def delete(self, account_id: AccountId, key_hash: str) -> None:
