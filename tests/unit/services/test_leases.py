@@ -212,6 +212,53 @@ async def test_a_share_grows_within_the_lease_and_then_with_it(here: Environment
     assert here.take(1) is None
 
 
+class DeafLedger(InMemoryLedger):
+    """Extends, and then says that it could not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_deaf = True
+        self.top_up(ACCOUNT, parse_usd(1), reference="start", now_s=NOW)
+
+    def extend(self, hold: Hold, by: NanoUsd, now_s: int) -> Hold:
+        extended = super().extend(hold, by, now_s)
+        if self.is_deaf:
+            self.is_deaf = False
+            raise TemporarilyBusy("busy")
+        return extended
+
+
+async def test_an_extension_whose_answer_was_lost_stands_in_nobodys_way() -> None:
+    ledger = DeafLedger()
+    here = Environment(ledger)
+    await here.ask(3)
+    one, other = share_of(here), share_of(here)
+    (before,) = open_leases(ledger)
+    with pytest.raises(TemporarilyBusy):
+        await one.extend(NanoUsd(before.amount), NOW)
+    # What was added is used, and then what is missing is added.
+    for by in (before.amount - 1, before.amount + 2):
+        await other.extend(NanoUsd(by), NOW)
+    (after,) = open_leases(ledger)
+    assert after.amount == 3 * before.amount + 2
+    one.end(NanoUsd(0))
+    other.end(NanoUsd(0))
+    await here.leases.aclose()
+    assert (here.failures, ledger.get_balance(ACCOUNT).held) == ([], 0)
+
+
+async def test_nor_in_the_way_of_giving_back() -> None:
+    ledger = DeafLedger()
+    here = Environment(ledger)
+    await here.ask(3)
+    share = share_of(here)
+    with pytest.raises(TemporarilyBusy):
+        await share.extend(NanoUsd(5_000), NOW)
+    share.end(NanoUsd(0))
+    await here.leases.aclose()
+    assert (here.failures, ledger.get_balance(ACCOUNT).held) == ([], 0)
+
+
 async def test_ending_all_gives_everything_back(here: Environment, ledger: InMemoryLedger) -> None:
     await here.ask(3)
     await here.end(share_of(here), NanoUsd(0))

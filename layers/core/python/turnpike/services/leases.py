@@ -14,9 +14,9 @@ import anyio
 from anyio.to_thread import run_sync
 
 from turnpike.domain.api_keys import ApiKey, Principal
-from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded, LedgerError, ServiceError
+from turnpike.domain.errors import HoldMismatch, InsufficientCredit, KeyLimitExceeded, LedgerError, ServiceError
 from turnpike.domain.ids import AccountId, KeyHash, LeaseId, new_lease_id
-from turnpike.domain.ledger import Hold, key_limit_of
+from turnpike.domain.ledger import Hold, check_pending, key_limit_of
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.ports import Ledger
 
@@ -63,10 +63,19 @@ class LeaseShare:
         lease = self._lease
         async with lease.extending:
             # The lock: an extension is made of what the lease was last seen as.
-            if lease.free < by:
-                lease.hold = await run_sync(self._ledger.extend, lease.hold, by, now_s)
+            try:
+                await self._extend_lease(by, now_s)
+            except HoldMismatch:
+                # It is more by then, after an extension whose answer was lost, or nobody waited for.
+                lease.hold = await run_sync(_see_again, self._ledger, lease.hold)
+                await self._extend_lease(by, now_s)
             lease.allotted += by
         self.amount = NanoUsd(self.amount + by)
+
+    async def _extend_lease(self, by: NanoUsd, now_s: int) -> None:
+        lease = self._lease
+        if lease.free < by:
+            lease.hold = await run_sync(self._ledger.extend, lease.hold, by, now_s)
 
     def end(self, cost: NanoUsd) -> None:
         self._lease.shares -= 1
@@ -210,4 +219,16 @@ class Leases:
 
     async def _close(self, lease: Lease) -> None:
         """Give back what its generations do not need, all of which have told what they will be charged."""
+        try:
+            await self._give_back(lease)
+        except HoldMismatch:
+            lease.hold = await run_sync(_see_again, self._ledger, lease.hold)
+            await self._give_back(lease)
+
+    async def _give_back(self, lease: Lease) -> None:
         await run_sync(self._ledger.close, lease.hold, NanoUsd(max(lease.free, 0)), int(self._now()))
+
+
+def _see_again(ledger: Ledger, lease: Hold) -> Hold:
+    """A lease that is not as it was seen. Raises HoldNotFound or HoldResolved."""
+    return check_pending(ledger.find_hold(lease.account_id, lease.hold_id), lease.hold_id)
