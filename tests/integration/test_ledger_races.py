@@ -1,12 +1,10 @@
 """Threads that move the same credit at the same moment: the ledger stays right whoever wins."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
-from threading import Barrier
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,7 +15,6 @@ from turnpike.domain.errors import (
     InsufficientCredit,
     KeyLimitExceeded,
     TemporarilyBusy,
-    TurnpikeError,
 )
 from turnpike.domain.ids import AccountId, new_account_id, new_generation_id
 from turnpike.domain.ledger import Balance, Hold, KeyLimit, Resolution, balance_of
@@ -26,11 +23,10 @@ from turnpike.storage.generations import DynamoGenerations
 from turnpike.storage.ledger import DynamoLedger
 
 from tests.contracts.ledger import KEY, NOW, generation, nano
+from tests.integration.racing import at_once, kinds
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-Answer = TypeVar("Answer")
 
 THREADS = 64
 PAST = NOW + 60
@@ -54,30 +50,11 @@ def new_hold(account_id: AccountId, amount: int, key_limit: KeyLimit | None = No
     return Hold(new_generation_id(NOW), account_id, KEY, nano(amount), NOW, PAST, key_limit)
 
 
-def at_once(*acts: Callable[[], Answer]) -> Sequence[Answer | TurnpikeError]:
-    """What came of each, when all of them began together."""
-    start = Barrier(len(acts))
-
-    def act(it: Callable[[], Answer]) -> Answer | TurnpikeError:
-        start.wait()
-        try:
-            return it()
-        except TurnpikeError as error:
-            return error
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(act, acts))
-
-
 def settle(ledger: DynamoLedger, hold: Hold, cost: int) -> Resolution:
     """As the queue does: what found the credit changed under its hands too often is delivered again."""
     while True:
         with suppress(TemporarilyBusy):
             return ledger.capture(hold.account_id, hold.hold_id, nano(cost), NOW, generation(hold))
-
-
-def kinds(answers: Sequence[object]) -> Counter[type]:
-    return Counter(type(answer) for answer in answers)
 
 
 def checked_balance(ledger: DynamoLedger, account_id: AccountId) -> Balance:

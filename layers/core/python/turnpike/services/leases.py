@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 from anyio.to_thread import run_sync
@@ -204,7 +205,8 @@ class Leases:
             expires_at_s=int(now) + self._serve_s + self._hold_ttl_s,
             key_limit=key_limit_of(principal.key, now),
         )
-        await run_sync(self._ledger.hold, hold)
+        # The ledger sees to it again: another environment may have leased since.
+        await run_sync(partial(self._ledger.hold, hold, floor=NanoUsd(amount * _ROOM_FOR)))
         demand.leases.append(Lease(hold, now + self._serve_s, NanoUsd(room - amount)))
 
     def _amount(self, demand: _Demand, now: float) -> NanoUsd:
