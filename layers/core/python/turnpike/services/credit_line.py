@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExceeded
+from turnpike.domain.errors import HoldResolved, InsufficientCredit, KeyLimitExceeded, TemporarilyBusy
 from turnpike.domain.estimate import NO_MEDIA, Media
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.services.admit import affordable_tokens, dearest_output, worst_cost
@@ -36,11 +36,23 @@ class CreditLine:
         self.grow_at_tokens = _WITHOUT_END if self.capped else held - held // 4
 
     async def grow(self, endpoint: Endpoint, output_tokens: int) -> bool:
-        """Hold another step beyond `output_tokens`; False once they have used up all that could be held."""
+        """Hold another step beyond `output_tokens`; False once they have used up all that could be held.
+
+        Raises TemporarilyBusy when the ledger was busy as long as what is held lasted.
+        """
         if not self._used_up:
+            held = self._tokens_held(endpoint)
             # More than a step may have arrived at once: some providers stream in bursts.
-            beyond = max(0, output_tokens - self._tokens_held(endpoint))
-            await self._extend(self._cost_of(endpoint, beyond + self.step_tokens))
+            beyond = max(0, output_tokens - held)
+            try:
+                await self._extend(self._cost_of(endpoint, beyond + self.step_tokens))
+            except TemporarilyBusy:
+                if beyond:
+                    raise
+                # What came is covered, so the answer goes on, and asks again on its way through the rest.
+                self._used_up = False
+                self.grow_at_tokens = output_tokens + (held - output_tokens) // 2
+                return True
             held = self._tokens_held(endpoint)
             self.grow_at_tokens = held if self._used_up else max(held - self.step_tokens // 4, output_tokens)
         return output_tokens <= self._tokens_held(endpoint)

@@ -17,9 +17,10 @@ from anyio.to_thread import run_sync
 from turnpike.domain.api_keys import ApiKey, Principal
 from turnpike.domain.errors import HoldMismatch, InsufficientCredit, KeyLimitExceeded, LedgerError, ServiceError
 from turnpike.domain.ids import AccountId, KeyHash, LeaseId, new_lease_id
-from turnpike.domain.ledger import Hold, check_pending, key_limit_of
+from turnpike.domain.ledger import Hold, key_limit_of
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.ports import Ledger
+from turnpike.services.reserve import see_again
 
 _BUSY_REQUESTS, _BUSY_S = 3, 20.0
 """So many requests of one key within so many seconds are worth a lease."""
@@ -67,8 +68,7 @@ class LeaseShare:
             try:
                 await self._extend_lease(by, now_s)
             except HoldMismatch:
-                # It is more by then, after an extension whose answer was lost, or nobody waited for.
-                lease.hold = await run_sync(_see_again, self._ledger, lease.hold)
+                lease.hold = await run_sync(see_again, self._ledger, lease.hold)
                 await self._extend_lease(by, now_s)
             lease.allotted += by
         self.amount = NanoUsd(self.amount + by)
@@ -224,13 +224,8 @@ class Leases:
         try:
             await self._give_back(lease)
         except HoldMismatch:
-            lease.hold = await run_sync(_see_again, self._ledger, lease.hold)
+            lease.hold = await run_sync(see_again, self._ledger, lease.hold)
             await self._give_back(lease)
 
     async def _give_back(self, lease: Lease) -> None:
         await run_sync(self._ledger.close, lease.hold, NanoUsd(max(lease.free, 0)), int(self._now()))
-
-
-def _see_again(ledger: Ledger, lease: Hold) -> Hold:
-    """A lease that is not as it was seen. Raises HoldNotFound or HoldResolved."""
-    return check_pending(ledger.find_hold(lease.account_id, lease.hold_id), lease.hold_id)

@@ -4,8 +4,9 @@ from typing import Protocol
 
 from anyio.to_thread import run_sync
 
+from turnpike.domain.errors import HoldMismatch
 from turnpike.domain.ids import LeaseId
-from turnpike.domain.ledger import Hold
+from turnpike.domain.ledger import Hold, check_pending
 from turnpike.domain.money import NanoUsd
 from turnpike.ports import Ledger
 
@@ -37,7 +38,18 @@ class OwnHold:
         return self._hold.amount
 
     async def extend(self, by: NanoUsd, now_s: int) -> None:
-        self._hold = await run_sync(self._ledger.extend, self._hold, by, now_s)
+        try:
+            self._hold = await run_sync(self._ledger.extend, self._hold, by, now_s)
+        except HoldMismatch:
+            self._hold = await run_sync(see_again, self._ledger, self._hold)
+            self._hold = await run_sync(self._ledger.extend, self._hold, by, now_s)
 
     def end(self, cost: NanoUsd) -> None:
         """Settling resolves the hold, whatever it came to."""
+
+
+def see_again(ledger: Ledger, hold: Hold) -> Hold:
+    """A hold that is more than it was seen as: an extension went through, and its answer was lost, or its request was
+    ended while it waited for it. Raises HoldNotFound or HoldResolved.
+    """
+    return check_pending(ledger.find_hold(hold.account_id, hold.hold_id), hold.hold_id)
