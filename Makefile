@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 8787
 STAGE ?= prod
+REQUESTS ?= 20000
 # Further arguments for pytest: make unit ARGS='-k ledger'
 ARGS ?=
 
@@ -28,8 +29,8 @@ export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtim
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types imports $(SUITES) bench catalog catalog-override layers synth lock format clean \
-	bootstrap deploy diff destroy bootstrap-account providers status has-node has-port
+.PHONY: help run test lint types imports $(SUITES) bench chaos catalog catalog-override layers synth lock format \
+	clean bootstrap deploy diff destroy bootstrap-account providers status has-node has-port
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,9 @@ infra: has-node $(ENV) ## Test the synthesized templates and the layers
 e2e: has-node $(ENV) $(EMULATOR) $(CDK) ## Test what a customer does, with the real SDKs
 $(SUITES):
 	@$(if $(wildcard tests/$@),$(PYTEST) tests/$@,echo "There are no tests/$@.")
+
+chaos: $(ENV) $(EMULATOR) ## Kill, lose, repeat and throttle everything for minutes, then audit the money (REQUESTS=20000 SEED=…)
+	@$(BIN)/python -m tests.chaos --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))
 
 bench: $(ENV) $(EMULATOR) ## Measure what the router adds to a direct call
 	@$(BIN)/python -m tests.bench
