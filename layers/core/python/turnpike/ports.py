@@ -15,6 +15,7 @@ from turnpike.domain.money import ZERO, NanoUsd
 if TYPE_CHECKING:
     # What only some requests use is not loaded with what all of them do.
     from turnpike.domain.activity import ActivityDays
+    from turnpike.domain.audit import LimitItem, SpendItem, Trail
     from turnpike.domain.auto_top_up import Attempt, AutoTopUp
     from turnpike.domain.byok import ByokKey, Sealed
     from turnpike.domain.free_quota import FullWindow
@@ -136,6 +137,29 @@ class Ledger(Protocol):
 
         For a limit that is new, or that counts in another window than before. Raises TemporarilyBusy.
         """
+
+
+class AuditReads(Protocol):
+    """The whole ledger, as it was last written. All of them may raise TemporarilyBusy."""
+
+    def next_account(self, after: AccountId | None) -> AccountId | None:
+        """In an order of its own, in which each account comes once; None after the last one."""
+
+    def trails(self, account_id: AccountId, *, after: str, before: str) -> Iterator["Trail"]:
+        """Those with an id between the two, by id. Read as they are asked for, each part of them at another moment."""
+
+    def find_trail(self, account_id: AccountId, trail_id: str) -> "Trail":
+        """An empty one if there is none."""
+
+    def find_lease(self, account_id: AccountId, lease_id: LeaseId) -> Hold | None: ...
+
+    def limits(self, account_id: AccountId) -> Iterator["LimitItem"]: ...
+
+    def spends(self, account_id: AccountId) -> Iterator["SpendItem"]:
+        """Of each key and month."""
+
+    def get_balance(self, account_id: AccountId) -> Balance:
+        """Nothing that could be seen before is not in it yet."""
 
 
 class Generations(Protocol):

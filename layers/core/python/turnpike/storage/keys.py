@@ -10,7 +10,9 @@ ledger   ACCOUNT#<account>   BALANCE
                              LIMIT#<key hash>#<window>           captured and held, against the key's limit
                              NOTE#<entry>                        why the operator made it
                              PAYMENT_METHOD                      to charge for automatic top-ups
+                             EXPORT                              how many entries of each day were exported
          AUTO_TOP_UP         <account>                           of every account that turned it on
+         JOB#<name>          STATE                               how far a daily job has come
 keys     KEY#<key hash>
 byok     ACCOUNT#<account>   BYOK#<id>
 health   MINUTE#<minute>#<shard>   <endpoint key>    its attempts in that minute (epoch seconds / 60)
@@ -24,6 +26,8 @@ import zlib
 from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash
 
 Key = dict[str, dict[str, str]]
+
+_ACCOUNT = "ACCOUNT#"
 
 OPEN_SHARDS = tuple(str(shard) for shard in range(8))
 """Pending holds are spread over these, since one index partition takes 1,000 writes a second."""
@@ -87,6 +91,19 @@ def auto_top_up(account_id: AccountId) -> Key:
     return {"pk": {"S": AUTO_TOP_UPS}, "sk": {"S": account_id}}
 
 
+def export(account_id: AccountId) -> Key:
+    return _account(account_id, "EXPORT")
+
+
+def account_of(partition: str) -> AccountId | None:
+    """Whose partition it is; None of one that is no account's."""
+    return AccountId(partition.removeprefix(_ACCOUNT)) if partition.startswith(_ACCOUNT) else None
+
+
+def job(name: str) -> Key:
+    return {"pk": {"S": f"JOB#{name}"}, "sk": {"S": "STATE"}}
+
+
 def api_key(key_hash: KeyHash) -> Key:
     return {"pk": {"S": f"KEY#{key_hash}"}}
 
@@ -127,4 +144,4 @@ def _health(partition: str, sort_key: str) -> Key:
 
 
 def _account(account_id: AccountId, sort_key: str) -> Key:
-    return {"pk": {"S": f"ACCOUNT#{account_id}"}, "sk": {"S": sort_key}}
+    return {"pk": {"S": f"{_ACCOUNT}{account_id}"}, "sk": {"S": sort_key}}
