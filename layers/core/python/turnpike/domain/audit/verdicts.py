@@ -76,7 +76,8 @@ def _of_balance(before: Reading, reading: Reading, later: Reading) -> Iterator[D
         moved = _turnover(later) - _turnover(before)
         yield Difference("pending", held, pending, -moved, moved, moved)
     if reading.balance.available < -later.taken_back:
-        yield Difference("overdrawn", reading.balance.available, -later.taken_back, 0, 0, later.taken_back - reading.taken_back)
+        moved = later.taken_back - reading.taken_back
+        yield Difference("overdrawn", reading.balance.available, -later.taken_back, 0, 0, moved)
 
 
 def _turnover(reading: Reading) -> int:
