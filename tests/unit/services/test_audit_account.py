@@ -8,7 +8,7 @@ import pytest
 
 from turnpike.domain.audit import MEANINGS, Code, Finding
 from turnpike.domain.ids import AccountId, LeaseId
-from turnpike.domain.ledger import Balance, LedgerEntry, balance_of
+from turnpike.domain.ledger import Balance, Hold, LedgerEntry, balance_of
 from turnpike.services.audit_account import AccountAudit, AuditAccount
 
 from tests.contracts.audit_history import finished
@@ -93,6 +93,15 @@ def _append(entry_id: str, kind: str, available: int, held: int, reference: str)
     return change
 
 
+def _hold(amount: int) -> Callable[[Books], None]:
+    def change(books: Books) -> None:
+        made = Hold(id_of("large"), ACCOUNT, FREE_KEY, nano(amount), NOW, NOW + 60)
+        books.holds[made.hold_id] = made
+        _append(f"{made.hold_id}#hold", "hold", -amount, amount, made.hold_id)(books)
+
+    return change
+
+
 def _all(*changes: Callable[[Books], None]) -> Callable[[Books], None]:
     def change(books: Books) -> None:
         for each in changes:
@@ -137,11 +146,9 @@ FALSIFIED: dict[str, tuple[Callable[[Books], None], list[Finding]]] = {
         _amend("holds", VOIDED, amount=nano(90)),
         [finding("hold_amount_differs", VOIDED, 90, 80), finding("hold_amount_differs", f"{VOIDED}#void", 80, 90)],
     ),
-    "more taken than there was": (
-        _append("adjustment#grab", "adjustment", -99_000, 0, "grab"),
-        [finding("overdrawn", "available", -460, -300)],
-    ),
+    "more held than there was": (_hold(99_000), [finding("overdrawn", "available", -460, -300)]),
     "a payment taken back": (_append("refund#dispute", "refund", -99_000, 0, "dispute"), []),
+    "more taken than there was": (_append("adjustment#debt", "adjustment", -99_000, 0, "debt"), []),
     "an end without an entry": (_drop("entries", f"{FREE}#capture"), [finding("hold_without_entry", FREE, 0)]),
     "an end of another kind": (_amend("holds", FREE, state="expired"), [finding("hold_without_entry", FREE, 0)]),
     "an end that holds nothing any more": (

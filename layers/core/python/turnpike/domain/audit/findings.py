@@ -55,8 +55,8 @@ MEANINGS: Mapping[Code, Meaning] = {
     "balance_differs": Meaning("The balance is not the sum of the account's entries.", _ADJUST),
     "held_differs": Meaning("The balance holds more or less than the pending holds have left.", _ADJUST),
     "overdrawn": Meaning(
-        "The account owes more than the payments that were taken back from it.",
-        "Stop its keys; look for charges above their holds, and for an adjustment that took too much.",
+        "The account owes more than what was taken back from it.",
+        "Disable its keys, and look for charges above their holds.",
     ),
     "hold_without_entry": Meaning(
         "A hold was resolved, or a lease closed, and no entry says so.",

@@ -72,7 +72,7 @@ class Reading:
     balance: Balance = field(default_factory=Balance)
     pending_left: int = 0
     taken_back: int = 0
-    """Of payments, in refunds."""
+    """Of credit, with refunds and adjustments, which alone may take what is not there."""
     entries: int = 0
     windows: dict[str, str] = field(init=False)
     """Those of now, with their first days."""
@@ -128,7 +128,7 @@ class Reading:
             change = balance_of([entry])
             for part in PARTS:
                 self.parts[part].add(getattr(change, part))
-            if entry.kind == "refund":
+            if entry.kind in ("refund", "adjustment"):
                 self.taken_back += max(0, -entry.available_delta)
 
     def _add_entry(self, trail: Trail, entry: LedgerEntry, find_lease: FindLease) -> None:
