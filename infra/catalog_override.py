@@ -13,34 +13,28 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.catalog import built_catalog
-from infra.local.env_file import DEFAULT_PORT, storage_file
+from infra.local.env_file import DEFAULT_PORT
+from infra.reaching import LOCAL, reach, variables_of
 from turnpike.bootstrap.override import find_overrides, put_overrides
 from turnpike.domain.catalog_tables import CatalogFileError
 from turnpike.domain.errors import TurnpikeError
-from turnpike.settings import Settings
-
-LOCAL = "local"
 
 
-def variables_of(stage: str, port: int) -> Mapping[str, str]:
+def variables_with_catalog(stage: str, port: int) -> Mapping[str, str]:
     """Raises OSError where there is no such local run."""
+    variables = variables_of(stage, port)
     if stage == LOCAL:
-        return dict(line.split("=", 1) for line in storage_file(port).read_text(encoding="utf-8").splitlines())
-    settings = Settings(
-        ledger_table=f"turnpike-{stage}-ledger",
-        keys_table=f"turnpike-{stage}-keys",
-        usage_queue_url="",
-        stage=stage,
-        catalog_table=f"turnpike-{stage}-catalog",
-        catalog_artefact=str(built_catalog()),
-        catalog_overrides=os.environ.get("TURNPIKE_CATALOG_OVERRIDES", ""),
-    )
-    return settings.environ()
+        return variables
+    return {
+        **variables,
+        "TURNPIKE_CATALOG_ARTEFACT": str(built_catalog()),
+        "TURNPIKE_CATALOG_OVERRIDES": os.environ.get("TURNPIKE_CATALOG_OVERRIDES", ""),
+    }
 
 
 def main(
     arguments: Sequence[str] | None = None,
-    find_variables: Callable[[str, int], Mapping[str, str]] = variables_of,
+    find_variables: Callable[[str, int], Mapping[str, str]] = variables_with_catalog,
 ) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage")
@@ -48,8 +42,7 @@ def main(
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     options = parser.parse_args(arguments)
     try:
-        # The AWS SDK reads this process's own environment.
-        os.environ.update(find_variables(options.stage, options.port))
+        reach(find_variables(options.stage, options.port))
         if options.file is None:
             print(find_overrides(os.environ) or "", end="")
             return 0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from turnpike.domain.byok import ByokKey, Sealed
     from turnpike.domain.free_quota import FullWindow
     from turnpike.domain.health import HealthReport, HealthSnapshot
+    from turnpike.domain.jobs import JobClaim
     from turnpike.domain.payments import Checkout, CheckoutOrder, Payment, PaymentEvent, SavedPaymentMethod
     from turnpike.domain.response_cache import CachedAnswer, CacheKey
     from turnpike.domain.stored_catalog import CatalogVersions, Document, StoredArtefact, StoredOverrides
@@ -160,6 +161,20 @@ class AuditReads(Protocol):
 
     def get_balance(self, account_id: AccountId) -> Balance:
         """Nothing that could be seen before is not in it yet."""
+
+
+class Jobs(Protocol):
+    """What is done once a day. Both may raise TemporarilyBusy."""
+
+    def claim(self, job: str, now_s: int, *, due_s: int, until_s: int) -> "JobClaim | None":
+        """To begin it, if that was not done since it was `due_s`, or to go on with it; None where there is nothing to
+        do, or somebody else is about it. Nobody else is given it before `until_s`.
+        """
+
+    def keep(self, claim: "JobClaim", state: bytes, *, is_done: bool) -> "JobClaim | None":
+        """Leave the state for whoever claims it next. None when somebody else was given it in the meantime: then
+        nothing is kept. Raises ValueError for more than can be kept.
+        """
 
 
 class Generations(Protocol):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from turnpike.storage.free_quota import DynamoFreeQuota
     from turnpike.storage.health import DynamoHealthCounts
     from turnpike.storage.health_snapshots import DynamoHealthSnapshots
+    from turnpike.storage.jobs import DynamoJobs
 
 _AWS_CONFIG = Config(
     connect_timeout=2,
@@ -99,6 +100,12 @@ class Resources:
         from turnpike.storage.free_quota import DynamoFreeQuota
 
         return DynamoFreeQuota(self.dynamodb, self.settings.ledger_table)
+
+    @cached_property
+    def jobs(self) -> "DynamoJobs":
+        from turnpike.storage.jobs import DynamoJobs
+
+        return DynamoJobs(self.dynamodb, self.settings.ledger_table)
 
     @cached_property
     def health_counts(self) -> "DynamoHealthCounts":

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from turnpike.bootstrap.audit import audit_daily
 from turnpike.bootstrap.payments import Payments, are_on
 from turnpike.bootstrap.refresh import refresh_catalog
 from turnpike.bootstrap.resources import Resources, resources
@@ -26,6 +27,8 @@ def run_upkeep() -> Callable[[Callable[[], bool]], None]:
             top_up(time_left)
         if refreshes and time_left():
             refresh_catalog(parts)
+        if time_left():
+            audit_daily(parts, time_left)
 
     return job
 

@@ -113,7 +113,7 @@ class AuditAccount:
             audit.reading.note_limit(limit)
         for spend in self.reads.spends(audit.account_id):
             audit.reading.note_spend(spend)
-        audit.reading.balance = self.reads.get_balance(audit.account_id)
+        audit.reading.note_balance(self.reads.get_balance(audit.account_id))
         audit.is_torn = False
 
     def _conclude(self, audit: AccountAudit) -> bool:

@@ -8,7 +8,6 @@ import orjson
 
 from turnpike.domain.audit import Finding, Reading
 from turnpike.domain.audit.sums import Sieve, Sum, Sums
-from turnpike.domain.ledger import Balance
 from turnpike.services.audit_account import AccountAudit
 from turnpike.services.audit_ledger import LedgerAudit
 
@@ -55,7 +54,6 @@ def _reading(values: Mapping[str, Any]) -> Reading:
         "loose": _sums(values["loose"]),
         "parts": {part: Sum(**each) for part, each in values["parts"].items()},
         "byok_keys": set(values["byok_keys"]),
-        "balance": Balance(**values["balance"]),
     }
     del made["windows"]
     return Reading(**made)

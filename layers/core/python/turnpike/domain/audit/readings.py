@@ -63,13 +63,10 @@ class Reading:
     sieve: Sieve | None = None
     sums: Sums = field(default_factory=Sums)
     parts: dict[str, Sum] = field(default_factory=lambda: {part: Sum() for part in PARTS})
-    values: dict[str, int] = field(default_factory=dict)
-    """What items say, of the labels that are watched."""
     loose: Sums = field(default_factory=Sums)
     """By a limit's label: what its key was charged in its window by holds that did not count against it. When a limit
     is set or changed, what was spent before is counted."""
     byok_keys: set[str] = field(default_factory=set)
-    balance: Balance = field(default_factory=Balance)
     pending_left: int = 0
     taken_back: int = 0
     """Of credit, with refunds and adjustments, which alone may take what is not there."""
@@ -109,6 +106,11 @@ class Reading:
         if item.has_byok and any(limit_label(item.key_hash, each) in self.sums.by_label for each in self.windows):
             self.byok_keys.add(item.key_hash)
 
+    def note_balance(self, balance: Balance) -> None:
+        """At the end."""
+        for part in PARTS:
+            self.parts[part].says = getattr(balance, part)
+
     def note_limit(self, item: LimitItem) -> None:
         if item.window in self.windows:
             self._say(limit_label(item.key_hash, item.window), item.used)
@@ -116,11 +118,7 @@ class Reading:
     def forget_what_agrees(self) -> None:
         """Keep what a verdict needs of it."""
         self.sieve = None
-        differing = {
-            label: each for label, each in self.sums.by_label.items() if each.total != self.values.get(label, 0)
-        }
-        self.sums.by_label = differing
-        self.values = {label: value for label, value in self.values.items() if label in differing}
+        self.sums.by_label = {label: each for label, each in self.sums.by_label.items() if each.differs}
         self.loose.by_label = {}
 
     def _add_parts(self, trail: Trail) -> None:
@@ -187,7 +185,5 @@ class Reading:
     def _say(self, label: str, amount: int) -> None:
         if self.sieve is not None:
             self.sieve.add(label, -amount)
-            return
-        self.sums.add(label, 0)
-        if label in self.sums.by_label:
-            self.values[label] = amount
+        else:
+            self.sums.say(label, amount)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 _BUCKETS = 8192
 _MODULUS = 2**64
-_MOST_LABELS = 5000
+_MOST_LABELS = 4000
 """Of one reading. So much fits into an item of DynamoDB, where a reading waits that is to be continued."""
 
 
@@ -45,6 +45,12 @@ class Sum:
 
     plus: int = 0
     minus: int = 0
+    says: int | None = None
+    """What the item says that it is the sum of; None where there is no item."""
+
+    @property
+    def differs(self) -> bool:
+        return self.total != (self.says or 0)
 
     @property
     def total(self) -> int:
@@ -67,15 +73,21 @@ class Sums:
     """Whether there were more labels than can be kept."""
 
     def add(self, label: str, amount: int) -> None:
+        if found := self._of(label):
+            found.add(amount)
+
+    def say(self, label: str, amount: int) -> None:
+        if found := self._of(label):
+            found.says = amount
+
+    def _of(self, label: str) -> Sum | None:
         found = self.by_label.get(label)
-        if found is None:
-            if bucket_of(label) not in self.watched:
-                return
-            if len(self.by_label) >= _MOST_LABELS:
+        if found is None and bucket_of(label) in self.watched:
+            if len(self.by_label) < _MOST_LABELS:
+                found = self.by_label[label] = Sum()
+            else:
                 self.is_cut = True
-                return
-            found = self.by_label[label] = Sum()
-        found.add(amount)
+        return found
 
     def get(self, label: str) -> Sum:
         return self.by_label.get(label) or Sum()
@@ -98,14 +110,15 @@ class Difference:
         return not self.least <= self.says - self.should <= self.most
 
 
-def difference(label: str, says: int, read: Sum, later: Sum, *, slack: int = 0) -> Difference | None:
-    """Compare what an item said when it had been summed up with the sum, `read`; `later` is the sum when read anew.
+def difference(label: str, read: Sum, later: Sum, *, slack: int = 0) -> Difference | None:
+    """Compare what an item said when its entries had been summed up with the sum; `later` is the sum when read anew.
 
     Entries are only appended, and each is written at one with the item. So the item, which was read after `read` and
     before `later`, has all of `read` in it and nothing that is not in `later`: it can differ by entries that came in
     between, and by nothing else. Where none came, every difference is certain. None when there is no difference.
     `slack`: how much more an item may say anyway.
     """
+    says = read.says or 0
     if 0 <= says - read.total <= slack:
         return None
     added, taken = later.plus - read.plus, later.minus - read.minus

@@ -51,7 +51,7 @@ def _of_labels(reading: Reading, later: Reading) -> Iterator[Difference]:
             known = Sum(read.plus + _ANYTHING, read.minus + _ANYTHING)
         else:
             known = later.sums.by_label[label]
-        found = difference(label, reading.values.get(label, 0), read, known, slack=slack)
+        found = difference(label, read, known, slack=slack)
         if found:
             yield found
 
@@ -67,17 +67,18 @@ def _slack(later: Reading, label: str) -> int:
 
 def _of_balance(before: Reading, reading: Reading, later: Reading) -> Iterator[Difference]:
     for part in PARTS:
-        found = difference(part, getattr(reading.balance, part), reading.parts[part], later.parts[part])
+        found = difference(part, reading.parts[part], later.parts[part])
         if found:
             yield found
-    held, pending = reading.balance.held, reading.pending_left
+    held, pending = reading.parts["held"].says or 0, reading.pending_left
     if held != pending:
         # A hold's item is not only added to: what it says may be as old as the reading's begin.
         moved = _turnover(later) - _turnover(before)
         yield Difference("pending", held, pending, -moved, moved, moved)
-    if reading.balance.available < -later.taken_back:
+    available = reading.parts["available"].says or 0
+    if available < -later.taken_back:
         moved = later.taken_back - reading.taken_back
-        yield Difference("overdrawn", reading.balance.available, -later.taken_back, 0, 0, moved)
+        yield Difference("overdrawn", available, -later.taken_back, 0, 0, moved)
 
 
 def _turnover(reading: Reading) -> int:
@@ -95,6 +96,6 @@ def _finding(reading: Reading, found: Difference) -> Finding:
     if found.label == "overdrawn":
         return finding("overdrawn", "available")
     kind, _, subject = found.label.partition("|")
-    if kind == "lease" and found.label not in reading.values:
+    if kind == "lease" and reading.sums.by_label[found.label].says is None:
         return finding("entry_without_hold", subject)
     return finding(_CODES[kind], subject.replace("|", " "))
