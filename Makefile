@@ -79,6 +79,9 @@ catalog-override: $(ENV) ## Store a catalog file in a deployment: FILE=my.toml S
 audit: $(ENV) ## Check every balance against the ledger's entries: STAGE=prod (local: PORT=8787)
 	@$(BIN)/python -m infra.audit $(REACHED) --port $(PORT)
 
+redrive: $(ENV) ## Move usage events that could not be settled back to metering (LOOK=1: only show them); as audit
+	@$(BIN)/python -m infra.redrive $(REACHED) --port $(PORT) $(if $(LOOK),--look)
+
 layers: $(ENV) ## Build the layers into .build/layers (STAGE=local: for this machine, not for Lambda)
 	@$(WITH_INDEX) $(BIN)/python -m infra.layers $(STAGE)
 

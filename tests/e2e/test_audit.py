@@ -1,4 +1,4 @@
-"""`make audit` as an operator runs it: beside a local run that serves requests, and after something was spoilt."""
+"""`make audit` and `make redrive` as an operator runs them: beside a local run, and after something was spoilt."""
 
 import subprocess
 import sys
@@ -42,8 +42,12 @@ def dynamodb(storage: Mapping[str, str]) -> Iterator["DynamoDBClient"]:
 
 
 def audit(port: int) -> subprocess.CompletedProcess[str]:
+    return command("audit", port)
+
+
+def command(name: str, port: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "infra.audit", "local", "--port", str(port)],
+        [sys.executable, "-m", f"infra.{name}", "local", "--port", str(port)],
         cwd=ROOT,
         # Of the user's own account, which it must not be confused by.
         env=environ(AWS_PROFILE="work", AWS_SESSION_TOKEN="token"),
@@ -94,14 +98,32 @@ def test_a_port_without_a_run_is_said_plainly(tmp_path: Path) -> None:
     assert done.stderr == f"There is no local run on port {port}; `make run PORT={port}` starts one\n"
 
 
-def test_make_passes_on_whom_it_is_about(run: Run) -> None:
-    def would_run(*variables: str) -> str:
+def test_what_cannot_be_settled_is_shown_and_left(run: Run, storage: Mapping[str, str]) -> None:
+    assert command("redrive", run.port).stdout == "About 0 parked.\n0 moved back, 0 left.\n"
+    sqs = boto3.client(
+        "sqs",
+        endpoint_url=storage["AWS_ENDPOINT_URL"],
+        region_name=storage["AWS_REGION"],
+        aws_access_key_id=storage["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=storage["AWS_SECRET_ACCESS_KEY"],
+    )
+    sqs.send_message(QueueUrl=f"{storage['TURNPIKE_USAGE_QUEUE_URL']}-dlq", MessageBody="poison")
+    sqs.close()
+    done = command("redrive", run.port)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "it is no usage event" in done.stdout
+    assert done.stdout.endswith("0 moved back, 1 left.\n")
+
+
+def test_make_passes_on_whom_it_is_about() -> None:
+    def would_run(*arguments: str) -> str:
         made = subprocess.run(
-            ["make", "-n", "audit", *variables], cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=20
+            ["make", "-n", *arguments], cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=20
         )
         return made.stdout.splitlines()[-1]
 
-    assert would_run("PORT=8788").endswith("infra.audit local --port 8788")
-    assert would_run("STAGE=test").endswith("infra.audit test --port 8787")
-    assert would_run("STAGE=local", "PORT=8788").endswith("infra.audit local --port 8788")
-    assert would_run().endswith("infra.audit prod --port 8787")
+    assert would_run("audit", "PORT=8788").endswith("infra.audit local --port 8788")
+    assert would_run("audit", "STAGE=test").endswith("infra.audit test --port 8787")
+    assert would_run("audit", "STAGE=local", "PORT=8788").endswith("infra.audit local --port 8788")
+    assert would_run("audit").endswith("infra.audit prod --port 8787")
+    assert would_run("redrive", "PORT=8788", "LOOK=1").endswith("infra.redrive local --port 8788 --look")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from turnpike.domain.audit import LimitItem, SpendItem, Trail
     from turnpike.domain.auto_top_up import Attempt, AutoTopUp
     from turnpike.domain.byok import ByokKey, Sealed
+    from turnpike.domain.dead_letters import DeadLetter
     from turnpike.domain.free_quota import FullWindow
     from turnpike.domain.health import HealthReport, HealthSnapshot
     from turnpike.domain.jobs import JobClaim
@@ -384,6 +385,22 @@ class Download(Protocol):
 class UsageQueue(Protocol):
     def send(self, event: Mapping[str, Any]) -> None:
         """Raises TemporarilyBusy when the event was not taken."""
+
+
+class DeadLetters(Protocol):
+    """Where usage events are parked that could not be settled. All of them may raise TemporarilyBusy."""
+
+    def count(self) -> int:
+        """Of late, and about."""
+
+    def receive(self) -> "Sequence[DeadLetter]":
+        """Some of them, hidden from others for some minutes; none when there are no more."""
+
+    def move(self, letter: "DeadLetter") -> None:
+        """Back to the queue that it came from. When this raises, it is still parked, and may be in both."""
+
+    def release(self, letter: "DeadLetter") -> None:
+        """Hide it no longer."""
 
 
 class Upstream(Protocol):

@@ -13,7 +13,7 @@ from turnpike.domain.ledger import Resolution
 from turnpike.domain.money import ZERO
 from turnpike.ports import Ledger
 
-_VERSION = 1
+EVENT_VERSION = 1
 """Goes up when an event can no longer be read as one of before. Fields may come and go without it: those that
 an event lacks have their defaults, so messages that were sent before a deployment are settled after it, and
 those that this code does not know are left out, so that the functions need not change at one instant."""
@@ -28,13 +28,13 @@ _Part = TypeVar("_Part", Attempt, Generation, Usage)
 
 def build_usage_event(generation: Generation, *, answered: bool) -> dict[str, Any]:
     """What travels from completions to metering; `answered` decides between capture and void."""
-    return {"version": _VERSION, "answered": answered, "generation": generation}
+    return {"version": EVENT_VERSION, "answered": answered, "generation": generation}
 
 
 def parse_usage_event(content: Mapping[str, Any]) -> tuple[Generation, bool]:
     """Raises KeyError, TypeError or ValueError for what is no usage event."""
-    if content["version"] != _VERSION:
-        raise ValueError(f"usage event of version {content['version']}; this code settles version {_VERSION}")
+    if content["version"] != EVENT_VERSION:
+        raise ValueError(f"usage event of version {content['version']}; this code settles version {EVENT_VERSION}")
     values = dict(content["generation"])
     values["usage"] = _build(Usage, values["usage"])
     values["attempts"] = tuple(_build(Attempt, attempt) for attempt in values["attempts"])
