@@ -116,7 +116,8 @@ def run(sock: socket, stop: _Stop) -> None:
         resources = provision(_STAGE)
         say(
             "storage",
-            f"{', '.join(resources.tables.values())}; {resources.usage_queue_url.rpartition('/')[2]}",
+            f"{', '.join(resources.tables.values())}; {resources.usage_queue_url.rpartition('/')[2]}; "
+            f"{resources.exports_bucket}",
         )
         demo_url = stack.enter_context(_demo_provider())
         say("provider", f"Demo at {demo_url}")
@@ -128,6 +129,7 @@ def run(sock: socket, stop: _Stop) -> None:
             cache_table=resources.tables["cache"],
             health_table=resources.tables["health"],
             usage_queue_url=resources.usage_queue_url,
+            exports_bucket=resources.exports_bucket,
             stage=_STAGE,
             catalog_table=resources.tables["catalog"],
             catalog_artefact=str(built_catalog()),

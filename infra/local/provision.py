@@ -1,4 +1,5 @@
 """Creates on the emulator what the CDK app creates in the cloud: the tables and the usage queue; and a KMS key."""
+"""Creates on the emulator what the CDK app creates in the cloud: the tables, the usage queue, the exports' bucket."""
 
 import json
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import GlobalSecondaryIndexTypeDef, KeySchemaElementTypeDef
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
 VISIBILITY_S = 30
@@ -27,6 +29,7 @@ class Resources:
     tables: Mapping[str, str]
     usage_queue_url: str
     byok_kms_key: str
+    exports_bucket: str
 
 
 def provision(stage: str) -> Resources:
@@ -35,6 +38,8 @@ def provision(stage: str) -> Resources:
     tables = {table.name: create_table(dynamodb, table, f"turnpike-{stage}-{table.name}") for table in TABLES}
     queue_url = create_usage_queue(boto3.client("sqs"), f"turnpike-{stage}-usage")
     return Resources(tables, queue_url, create_byok_key(boto3.client("kms")))
+    usage_queue_url = create_usage_queue(boto3.client("sqs"), f"turnpike-{stage}-usage")
+    return Resources(tables, usage_queue_url, create_bucket(boto3.client("s3"), f"turnpike-{stage}-exports"))
 
 
 def create_table(client: "DynamoDBClient", table: Table, name: str) -> str:
@@ -76,6 +81,10 @@ def create_usage_queue(client: "SQSClient", name: str) -> str:
 def create_byok_key(client: "KMSClient") -> str:
     """The key under which customers' provider keys are sealed; returns its id."""
     return client.create_key(Description="Provider keys of customers")["KeyMetadata"]["KeyId"]
+def create_bucket(client: "S3Client", name: str) -> str:
+    """Returns `name`."""
+    client.create_bucket(Bucket=name)
+    return name
 
 
 def _key_schema(partition_key: Attribute, sort_key: Attribute | None) -> "list[KeySchemaElementTypeDef]":

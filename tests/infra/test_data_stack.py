@@ -15,6 +15,8 @@ from tests.infra.synthesized import Synthesized
 
 TABLE, QUEUE, POLICY = "AWS::DynamoDB::GlobalTable", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"
 SECRET = "AWS::SecretsManager::Secret"
+BUCKET, BUCKET_POLICY = "AWS::S3::Bucket", "AWS::S3::BucketPolicy"
+REFUSE_PLAIN_HTTP = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
 DAY_S = 86_400
 
 
@@ -48,6 +50,9 @@ def test_everything_is_there_and_nothing_else(template: Template) -> None:
     template.resource_count_is("AWS::SNS::Topic", 1)
     template.resource_count_is("AWS::SNS::TopicPolicy", 1)
     assert len(template.to_json()["Resources"]) == len(TABLES) + 7
+    template.resource_count_is(BUCKET, 1)
+    template.resource_count_is(BUCKET_POLICY, 1)
+    assert len(template.to_json()["Resources"]) == len(TABLES) + 6
 
 
 def test_the_stack_cannot_be_deleted_by_mistake(stack: cdk.Stack) -> None:
@@ -155,7 +160,34 @@ def test_parked_messages_wait_longer_than_the_queue_keeps_any(template: Template
 
 def test_queues_are_encrypted_at_rest_and_in_transit(template: Template) -> None:
     template.all_resources_properties(QUEUE, {"SqsManagedSseEnabled": True})
-    refuse_plain_http = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
-    template.all_resources_properties(
-        POLICY, {"PolicyDocument": {"Statement": Match.array_with([Match.object_like(refuse_plain_http)])}}
+    refuses = {"PolicyDocument": {"Statement": Match.array_with([Match.object_like(REFUSE_PLAIN_HTTP)])}}
+    template.all_resources_properties(POLICY, refuses)
+
+
+def test_exports_outlive_it_and_are_nobody_else_s(template: Template) -> None:
+    template.has_resource(BUCKET, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
+    template.has_resource_properties(
+        BUCKET,
+        {
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+            "BucketEncryption": {
+                "ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+            },
+        },
     )
+    refuses = {"PolicyDocument": {"Statement": [Match.object_like(REFUSE_PLAIN_HTTP)]}}
+    template.has_resource_properties(BUCKET_POLICY, refuses)
+
+
+def test_what_was_exported_cannot_be_overwritten_unseen(template: Template) -> None:
+    """Its versions stay, and a retention can be put on them."""
+    template.has_resource_properties(
+        BUCKET, {"VersioningConfiguration": {"Status": "Enabled"}, "ObjectLockEnabled": True}
+    )
+    # None by default: how long is for the operator to say.
+    template.has_resource_properties(BUCKET, {"ObjectLockConfiguration": Match.absent()})

@@ -16,6 +16,7 @@ from turnpike.storage.schema import KEYS, LEDGER, Table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -54,6 +55,8 @@ def kms(aws: Emulator) -> "KMSClient":
 def lost_kms(aws: Emulator) -> "KMSClient":
     """One that finds nobody: the discard port, where nobody listens."""
     return cast("KMSClient", _client(replace(aws, port=9), "kms"))
+def s3(aws: Emulator) -> "S3Client":
+    return cast("S3Client", _client(aws, "s3"))
 
 
 @pytest.fixture(scope="module")

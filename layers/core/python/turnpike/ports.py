@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from turnpike.domain.auto_top_up import Attempt, AutoTopUp
     from turnpike.domain.byok import ByokKey, Sealed
     from turnpike.domain.dead_letters import DeadLetter
+    from turnpike.domain.exports import ExportMark, Extent, PartFacts
     from turnpike.domain.free_quota import FullWindow
     from turnpike.domain.health import HealthReport, HealthSnapshot
     from turnpike.domain.jobs import JobClaim
@@ -162,6 +163,42 @@ class AuditReads(Protocol):
 
     def get_balance(self, account_id: AccountId) -> Balance:
         """Nothing that could be seen before is not in it yet."""
+
+
+class EntryReads(Protocol):
+    """Both may raise TemporarilyBusy."""
+
+    def next_account(self, after: AccountId | None) -> AccountId | None:
+        """As of `AuditReads`."""
+
+    def entries(self, account_id: AccountId, *, after: str) -> Iterator[tuple[str, LedgerEntry]]:
+        """Each with its place, which is the same for ever; those behind the place `after`, in order. The newest may be
+        missing, and new ones come anywhere.
+        """
+
+
+class ExportStore(Protocol):
+    """Objects that are written once. All of them may raise TemporarilyBusy."""
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """In order."""
+
+    def get(self, key: str) -> bytes: ...
+
+    def get_facts(self, key: str) -> "PartFacts": ...
+
+    def put_once(self, key: str, data: bytes, facts: "PartFacts") -> bool:
+        """False where there is an object already, which stays."""
+
+
+class ExportMarks(Protocol):
+    """What was exported of accounts, as last noted. Both may raise TemporarilyBusy."""
+
+    def find(self, account_id: AccountId) -> "ExportMark":
+        """An empty one where nothing was."""
+
+    def put(self, account_id: AccountId, days: "Mapping[str, Extent]", *, seen: "ExportMark") -> bool:
+        """Whether it was still as it was `seen`, and is this now."""
 
 
 class Jobs(Protocol):

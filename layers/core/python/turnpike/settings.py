@@ -17,6 +17,8 @@ class Settings:
     """Without one nothing is counted, and routing knows of endpoints what the environment itself has met."""
     cache_table: str = ""
     """Where answers are kept for clients that ask for the response cache; without one there is none."""
+    exports_bucket: str = ""
+    """Where the ledger's entries are exported to every day; empty for no exports."""
     stage: str = "local"
     catalog_table: str = ""
     """Where the refreshed catalog and the operator's word on it are kept; empty leaves the packaged one as it is."""

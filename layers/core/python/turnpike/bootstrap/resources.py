@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
     from turnpike.storage.activity import DynamoActivities
     from turnpike.storage.catalog_store import DynamoCatalogStore
+    from turnpike.storage.exports import S3ExportStore
     from turnpike.storage.free_quota import DynamoFreeQuota
     from turnpike.storage.health import DynamoHealthCounts
     from turnpike.storage.health_snapshots import DynamoHealthSnapshots
@@ -106,6 +108,13 @@ class Resources:
         from turnpike.storage.jobs import DynamoJobs
 
         return DynamoJobs(self.dynamodb, self.settings.ledger_table)
+
+    @cached_property
+    def export_store(self) -> "S3ExportStore":
+        from turnpike.storage.exports import S3ExportStore
+
+        client = cast("S3Client", self._session.create_client("s3", config=_AWS_CONFIG))
+        return S3ExportStore(client, self.settings.exports_bucket)
 
     @cached_property
     def health_counts(self) -> "DynamoHealthCounts":

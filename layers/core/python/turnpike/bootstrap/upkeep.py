@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from turnpike.bootstrap.audit import audit_daily
+from turnpike.bootstrap.export import export_daily
 from turnpike.bootstrap.payments import Payments, are_on
 from turnpike.bootstrap.refresh import refresh_catalog
 from turnpike.bootstrap.resources import Resources, resources
@@ -29,6 +30,8 @@ def run_upkeep() -> Callable[[Callable[[], bool]], None]:
             refresh_catalog(parts)
         if time_left():
             audit_daily(parts, time_left)
+        if parts.settings.exports_bucket and time_left():
+            export_daily(parts, time_left)
 
     return job
 

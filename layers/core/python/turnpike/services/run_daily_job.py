@@ -8,7 +8,7 @@ from typing import Protocol
 from turnpike.domain.jobs import JobClaim, last_due_s
 from turnpike.ports import Jobs
 
-_AFTER_MIDNIGHT_S = 3600
+AFTER_MIDNIGHT_S = 3600
 """UTC. By then whoever's clock was behind has written what belongs to the day before."""
 _SLICE_S = 40.0
 """Of each invocation. Upkeep runs every minute, and has other things to do."""
@@ -31,7 +31,7 @@ class RunDailyJob:
     def __call__(self, job: str, step: Step, *, time_left: Callable[[], bool]) -> bool:
         """Whether a slice was done and kept: what it did counts then, and not before. Raises TemporarilyBusy."""
         now = self.now()
-        due_s = last_due_s(now, after_midnight_s=_AFTER_MIDNIGHT_S)
+        due_s = last_due_s(now, after_midnight_s=AFTER_MIDNIGHT_S)
         claim = self.jobs.claim(job, int(now), due_s=due_s, until_s=int(now) + _CLAIMED_S)
         if claim is None:
             return False

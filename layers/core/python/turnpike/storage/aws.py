@@ -4,6 +4,7 @@ import botocore.session
 from botocore.loaders import Loader
 
 _SERVICES = ["dynamodb", "kms", "secretsmanager", "sqs"]
+_SERVICES = ["dynamodb", "s3", "secretsmanager", "sqs"]
 
 
 class _KnownServices(Loader):
