@@ -1,15 +1,18 @@
 """An audit finds each thing that can be wrong, names it rightly, and finds nothing besides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 
-from turnpike.domain.audit import MEANINGS, Code, Finding
+from turnpike.domain import ledger
+from turnpike.domain.audit import MEANINGS, Code, Finding, GenerationRecord, Trail
 from turnpike.domain.ids import AccountId, LeaseId
 from turnpike.domain.ledger import Balance, Hold, LedgerEntry, balance_of
 from turnpike.services.audit_account import AccountAudit, AuditAccount
+from turnpike.services.audit_ledger import LedgerAudit
+from turnpike.services.audit_state import dump_audit
 
 from tests.contracts.audit_history import finished
 from tests.contracts.audited import CLOSED, FREE_KEY, KEY, LEASE, WINDOW, id_of, live
@@ -23,9 +26,9 @@ TODAY, TOMORROW = "2026-11-23", "2026-11-24"
 
 @pytest.fixture
 def books() -> Books:
-    ledger = InMemoryLedger()
-    live(ledger, ACCOUNT)
-    return Books.of(ledger, ACCOUNT)
+    made = InMemoryLedger()
+    live(made, ACCOUNT)
+    return Books.of(made, ACCOUNT)
 
 
 def audited(books: Books, *, now_s: int = NOW, **how: Any) -> AccountAudit:
@@ -283,3 +286,32 @@ def test_many_findings_are_counted_and_some_listed(books: Books) -> None:
         _append(f"adjustment#{number}", "adjustment", 0, 0, str(number))(books)
     audit = audited(books)
     assert (len(audit.findings), audit.more) == (100, 50)
+
+
+class Many(BooksReads):
+    """An account with so many captured generations, of which nobody ever has all."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(Books(ACCOUNT))
+        self.number = number
+
+    def trails(self, account_id: AccountId, *, after: str, before: str) -> Iterator[Trail]:
+        for number in range(self.number):
+            hold = Hold(id_of(f"{number:09d}"), account_id, KEY, nano(100), NOW, NOW + 60)
+            if after < hold.hold_id < before:
+                end = ledger.capture(hold, nano(60), available=nano(0), now_s=NOW)
+                entries = (ledger.hold_entry(hold), *end.entries)
+                captured = replace(hold, state="captured")
+                yield Trail(account_id, hold.hold_id, captured, entries, GenerationRecord(KEY, 60))
+
+
+def test_what_is_kept_of_an_account_does_not_grow_with_it() -> None:
+    sizes = []
+    for number in (500, 20_000):
+        audit_account = AuditAccount(Many(number), step=number // 5, now=lambda: NOW, pause=lambda _: None)
+        audit = audit_account.begin(ACCOUNT)
+        for _ in range(4):
+            assert not audit_account.advance(audit, lambda: False)
+        assert audit.reading.entries == number * 4 // 5 * 2
+        sizes.append(len(dump_audit(LedgerAudit(current=audit))))
+    assert sizes[1] < 1.1 * sizes[0]
