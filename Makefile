@@ -29,7 +29,7 @@ export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtim
 # Whose storage a command is for: who names a port and no stage means the local run there.
 REACHED = $(if $(findstring command,$(origin STAGE)),$(STAGE),$(if $(findstring command,$(origin PORT)),local,$(STAGE)))
 
-export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)
+export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtime/python:$(CURDIR)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -24,7 +24,9 @@ def variables_of(stage: str, port: int) -> Mapping[str, str]:
         stage=stage,
         catalog_table=f"turnpike-{stage}-catalog",
     )
-    return settings.environ()
+    # All else is as the environment has it.
+    defaults = Settings(ledger_table="", keys_table="", usage_queue_url=" ").environ()
+    return {name: value for name, value in settings.environ().items() if value != defaults[name]}
 
 
 def reach(variables: Mapping[str, str]) -> None:

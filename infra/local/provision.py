@@ -1,5 +1,4 @@
-"""Creates on the emulator what the CDK app creates in the cloud: the tables and the usage queue; and a KMS key."""
-"""Creates on the emulator what the CDK app creates in the cloud: the tables, the usage queue, the exports' bucket."""
+"""Creates on the emulator what the CDK app creates in the cloud: tables, usage queue, exports; and a KMS key."""
 
 import json
 from collections.abc import Mapping
@@ -37,9 +36,8 @@ def provision(stage: str) -> Resources:
     dynamodb = boto3.client("dynamodb")
     tables = {table.name: create_table(dynamodb, table, f"turnpike-{stage}-{table.name}") for table in TABLES}
     queue_url = create_usage_queue(boto3.client("sqs"), f"turnpike-{stage}-usage")
-    return Resources(tables, queue_url, create_byok_key(boto3.client("kms")))
-    usage_queue_url = create_usage_queue(boto3.client("sqs"), f"turnpike-{stage}-usage")
-    return Resources(tables, usage_queue_url, create_bucket(boto3.client("s3"), f"turnpike-{stage}-exports"))
+    bucket = create_bucket(boto3.client("s3"), f"turnpike-{stage}-exports")
+    return Resources(tables, queue_url, create_byok_key(boto3.client("kms")), bucket)
 
 
 def create_table(client: "DynamoDBClient", table: Table, name: str) -> str:
@@ -81,6 +79,8 @@ def create_usage_queue(client: "SQSClient", name: str) -> str:
 def create_byok_key(client: "KMSClient") -> str:
     """The key under which customers' provider keys are sealed; returns its id."""
     return client.create_key(Description="Provider keys of customers")["KeyMetadata"]["KeyId"]
+
+
 def create_bucket(client: "S3Client", name: str) -> str:
     """Returns `name`."""
     client.create_bucket(Bucket=name)

@@ -36,7 +36,7 @@ def live(ledger: Ledger, account_id: AccountId) -> None:
     ledger.expire(account_id, hold(ledger, account_id, "expired", 70, ends_s=NOW).hold_id, NOW)
     hold(ledger, account_id, "pending", 300)
     # Told after its hold had expired, hence at no charge.
-    ledger.record(record("expired", account_id, 0))
+    ledger.record(record("expired", account_id, 0), NOW)
     free = hold(ledger, account_id, "free", 0)
     settle(ledger, free, 0)
 

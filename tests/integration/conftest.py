@@ -55,6 +55,9 @@ def kms(aws: Emulator) -> "KMSClient":
 def lost_kms(aws: Emulator) -> "KMSClient":
     """One that finds nobody: the discard port, where nobody listens."""
     return cast("KMSClient", _client(replace(aws, port=9), "kms"))
+
+
+@pytest.fixture(scope="session")
 def s3(aws: Emulator) -> "S3Client":
     return cast("S3Client", _client(aws, "s3"))
 

@@ -3,8 +3,7 @@
 import botocore.session
 from botocore.loaders import Loader
 
-_SERVICES = ["dynamodb", "kms", "secretsmanager", "sqs"]
-_SERVICES = ["dynamodb", "s3", "secretsmanager", "sqs"]
+_SERVICES = ["dynamodb", "kms", "s3", "secretsmanager", "sqs"]
 
 
 class _KnownServices(Loader):
