@@ -3,7 +3,6 @@
 It only reads, at any time and in any traffic. `--port` names a local run (stage `local`) that is not on the usual port.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,8 +10,7 @@ from decimal import Decimal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local.env_file import DEFAULT_PORT
-from infra.reaching import reach, variables_of
+from infra.reaching import reach, reached, variables_of
 from turnpike.bootstrap.audit import audit_now
 from turnpike.domain.audit import MEANINGS, Finding
 from turnpike.domain.errors import TurnpikeError
@@ -26,10 +24,7 @@ def main(
     arguments: Sequence[str] | None = None,
     find_variables: Callable[[str, int], Mapping[str, str]] = variables_of,
 ) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("stage")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
-    options = parser.parse_args(arguments)
+    options = reached(__doc__ or "").parse_args(arguments)
     try:
         reach(find_variables(options.stage, options.port))
         audit = audit_now(os.environ, _tell_progress)

@@ -4,7 +4,6 @@ It is checked first, and served within two minutes, without a deployment; an emp
 the one that is stored is printed. `--port` names a local run (stage `local`) that is not on the usual port.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +12,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.catalog import built_catalog
-from infra.local.env_file import DEFAULT_PORT
-from infra.reaching import LOCAL, reach, variables_of
+from infra.reaching import LOCAL, reach, reached, variables_of
 from turnpike.bootstrap.override import find_overrides, put_overrides
 from turnpike.domain.catalog_tables import CatalogFileError
 from turnpike.domain.errors import TurnpikeError
@@ -36,10 +34,8 @@ def main(
     arguments: Sequence[str] | None = None,
     find_variables: Callable[[str, int], Mapping[str, str]] = variables_with_catalog,
 ) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("stage")
+    parser = reached(__doc__ or "")
     parser.add_argument("file", type=Path, nargs="?")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     options = parser.parse_args(arguments)
     try:
         reach(find_variables(options.stage, options.port))

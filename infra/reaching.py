@@ -1,9 +1,10 @@
 """The variables with which a command reaches a deployment's storage, or a local run's, as its functions do."""
 
+import argparse
 import os
 from collections.abc import Mapping
 
-from infra.local.env_file import storage_file
+from infra.local.env_file import DEFAULT_PORT, storage_file
 from turnpike.settings import Settings
 
 LOCAL = "local"
@@ -36,3 +37,11 @@ def reach(variables: Mapping[str, str]) -> None:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
     os.environ.update(variables)
+
+
+def reached(description: str) -> argparse.ArgumentParser:
+    """Of a command whose arguments say whose storage it is for."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("stage")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    return parser

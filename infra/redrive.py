@@ -4,7 +4,6 @@ With `--look` they are only shown. What would fail again stays where it is, and 
 a local run (stage `local`) that is not on the usual port.
 """
 
-import argparse
 import os
 import sys
 import time
@@ -12,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local.env_file import DEFAULT_PORT
-from infra.reaching import reach, variables_of
+from infra.reaching import reach, reached, variables_of
 from turnpike.bootstrap.redrive import redrive_usage
 from turnpike.domain.dead_letters import DeadLetter, Diagnosis, Reason
 from turnpike.domain.errors import TurnpikeError
@@ -32,9 +30,7 @@ def main(
     arguments: Sequence[str] | None = None,
     find_variables: Callable[[str, int], Mapping[str, str]] = variables_of,
 ) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("stage")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser = reached(__doc__ or "")
     parser.add_argument("--look", action="store_true")
     options = parser.parse_args(arguments)
     try:

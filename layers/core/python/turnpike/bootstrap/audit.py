@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 
+from turnpike.bootstrap.daily import DailyJob
 from turnpike.bootstrap.resources import Resources
 from turnpike.domain.audit import Finding
 from turnpike.domain.errors import TemporarilyBusy
@@ -10,19 +11,9 @@ from turnpike.domain.jobs import JobClaim
 from turnpike.services.audit_account import AuditAccount
 from turnpike.services.audit_ledger import AuditLedger, LedgerAudit
 from turnpike.services.audit_state import dump_audit, load_audit
-from turnpike.services.run_daily_job import RunDailyJob
 from turnpike.storage.ledger_audit import LedgerAuditReads
-from turnpike.telemetry import (
-    AUDIT_FAILED,
-    AUDIT_FINDINGS,
-    AUDITED_ACCOUNTS,
-    MetricUnit,
-    log_failure,
-    logger,
-    metrics,
-)
+from turnpike.telemetry import AUDIT_FINDINGS, AUDITED_ACCOUNTS, MetricUnit, logger, metrics
 
-_JOB = "audit"
 _WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
@@ -41,26 +32,12 @@ def audit_now(environ: Mapping[str, str], on_account: Callable[[LedgerAudit], No
 
 
 def audit_daily(parts: Resources, time_left: Callable[[], bool]) -> None:
-    """Go on with the day's audit, if it is due. Never raises: the rest of upkeep goes on without."""
-    before, after = LedgerAudit(), LedgerAudit()
+    """Go on with the day's audit, if it is due. Never raises."""
 
-    def step(claim: JobClaim, time_left: Callable[[], bool]) -> tuple[bytes, bool]:
-        nonlocal before, after
-        before, after = load_audit(claim.state), load_audit(claim.state)
-        try:
-            is_done = _audit_ledger(parts).advance(after, time_left)
-        except TemporarilyBusy as error:
-            # What was done so far is good, and the next invocation goes on from there.
-            log_failure("the audit was interrupted", error)
-            is_done = False
-        return dump_audit(after), is_done
+    def advance(audit: LedgerAudit, claim: JobClaim, time_left: Callable[[], bool]) -> bool:
+        return _audit_ledger(parts).advance(audit, time_left)
 
-    try:
-        if RunDailyJob(parts.jobs)(_JOB, step, time_left=time_left):
-            _note(before, after)
-    except Exception as error:
-        log_failure("the audit could not go on", error)
-        metrics.add_metric(AUDIT_FAILED, MetricUnit.Count, 1)
+    DailyJob("audit", load_audit, dump_audit, advance).run(parts, time_left, _note)
 
 
 def _audit_ledger(parts: Resources, on_account: Callable[[LedgerAudit], None] = lambda _: None) -> AuditLedger:

@@ -2,53 +2,33 @@
 
 from collections.abc import Callable
 
+from turnpike.bootstrap.daily import DailyJob
 from turnpike.bootstrap.resources import Resources
-from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.ids import AccountId
 from turnpike.domain.jobs import JobClaim
 from turnpike.domain.periods import day_of
 from turnpike.services.export_entries import ExportEntries
 from turnpike.services.export_ledger import ExportLedger, ExportRun, dump_run, load_run
 from turnpike.services.export_manifests import ExportManifests
-from turnpike.services.run_daily_job import AFTER_MIDNIGHT_S, RunDailyJob
+from turnpike.services.run_daily_job import AFTER_MIDNIGHT_S
 from turnpike.storage.export_marks import DynamoExportMarks
 from turnpike.storage.ledger_audit import LedgerAuditReads
-from turnpike.telemetry import (
-    AUDIT_FAILED,
-    AUDIT_FINDINGS,
-    EXPORTED_ENTRIES,
-    MetricUnit,
-    log_failure,
-    logger,
-    metrics,
-)
-
-_JOB = "export"
+from turnpike.telemetry import AUDIT_FINDINGS, EXPORTED_ENTRIES, MetricUnit, logger, metrics
 
 
 def export_daily(parts: Resources, time_left: Callable[[], bool]) -> None:
-    """Go on with the day's export, if it is due. Never raises: the rest of upkeep goes on without."""
-    before, after = ExportRun(), ExportRun()
+    """Go on with the day's export, if it is due. Never raises."""
 
-    def step(claim: JobClaim, time_left: Callable[[], bool]) -> tuple[bytes, bool]:
-        nonlocal before, after
-        before, after = load_run(claim.state), load_run(claim.state)
+    def advance(run: ExportRun, claim: JobClaim, time_left: Callable[[], bool]) -> bool:
         # Days that were over a while before the run began.
         until_day = day_of(claim.begun_at_s - AFTER_MIDNIGHT_S)
-        try:
-            is_done = _export_ledger(parts).advance(after, until_day, time_left)
-        except TemporarilyBusy as error:
-            # What was done so far is good, and the next invocation goes on from there.
-            log_failure("the export was interrupted", error)
-            is_done = False
-        return dump_run(after), is_done
+        return _export_ledger(parts).advance(run, until_day, time_left)
 
-    try:
-        if RunDailyJob(parts.jobs)(_JOB, step, time_left=time_left):
-            metrics.add_metric(EXPORTED_ENTRIES, MetricUnit.Count, after.entries.entries - before.entries.entries)
-    except Exception as error:
-        log_failure("the export could not go on", error)
-        metrics.add_metric(AUDIT_FAILED, MetricUnit.Count, 1)
+    DailyJob("export", load_run, dump_run, advance).run(parts, time_left, _note)
+
+
+def _note(before: ExportRun, after: ExportRun) -> None:
+    metrics.add_metric(EXPORTED_ENTRIES, MetricUnit.Count, after.entries.entries - before.entries.entries)
 
 
 def _export_ledger(parts: Resources) -> ExportLedger:

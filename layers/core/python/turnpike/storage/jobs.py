@@ -3,19 +3,17 @@
 begun ──claimed until──> step kept ──claimed until──> ... ──> done ──next day──> begun
 """
 
-from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING
 
 from turnpike.domain.jobs import JobClaim
 from turnpike.storage import keys
 from turnpike.storage.items import Item, number
 from turnpike.storage.transactions import translated
+from turnpike.storage.versions import put_next, version_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_REFUSED = "ConditionalCheckFailedException"
 _MOST_BYTES = 390_000
 """An item of DynamoDB holds 400 kB."""
 
@@ -33,7 +31,7 @@ class DynamoJobs:
             return None
         begun_at_s = now_s if is_done else _begun_at_s(item)
         state = b"" if is_done else item["state"]["B"]
-        claim = JobClaim(job, begun_at_s, state, int(item["version"]["N"]) + 1 if item else 1)
+        claim = JobClaim(job, begun_at_s, state, version_of(item) + 1)
         return claim if self._put(claim, claimed_until_s=until_s, is_done=False) else None
 
     def keep(self, claim: JobClaim, state: bytes, *, is_done: bool) -> JobClaim | None:
@@ -43,29 +41,14 @@ class DynamoJobs:
         return kept if self._put(kept, claimed_until_s=0, is_done=is_done) else None
 
     def _put(self, claim: JobClaim, *, claimed_until_s: int, is_done: bool) -> bool:
-        expected: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-        if claim.version > 1:
-            expected = {
-                "ConditionExpression": "version = :before",
-                "ExpressionAttributeValues": {":before": number(claim.version - 1)},
-            }
         item: Item = {
             **keys.job(claim.job),
             "begun_at": number(claim.begun_at_s),
             "claimed_until": number(claimed_until_s),
             "is_done": {"BOOL": is_done},
             "state": {"B": claim.state},
-            "version": number(claim.version),
         }
-        try:
-            with translated():
-                # Only if nobody has claimed it or kept anything of it since it was read.
-                self._client.put_item(TableName=self._table, Item=item, **expected)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == _REFUSED:
-                return False
-            raise
-        return True
+        return put_next(self._client, self._table, item, seen=claim.version - 1)
 
 
 def _begun_at_s(item: Item) -> int:
