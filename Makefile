@@ -25,7 +25,6 @@ COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hash
 
 # What jsii says at length of Node.js 20, on which it works.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtime/python:$(CURDIR)
 # Whose storage a command is for: who names a port and no stage means the local run there.
 REACHED = $(if $(findstring command,$(origin STAGE)),$(STAGE),$(if $(findstring command,$(origin PORT)),local,$(STAGE)))
 
@@ -33,9 +32,8 @@ export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtim
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types imports $(SUITES) bench chaos catalog catalog-override layers synth lock format \
-	clean bootstrap deploy diff destroy bootstrap-account providers status has-node has-port
-.PHONY: help run test lint types imports $(SUITES) bench catalog catalog-override audit redrive layers synth lock format clean has-node has-port
+.PHONY: help run test lint types imports $(SUITES) bench chaos catalog catalog-override audit redrive layers synth lock \
+	format clean bootstrap deploy diff destroy bootstrap-account providers status has-node has-port
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

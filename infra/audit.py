@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.config import ConfigError
 from infra.reaching import reach, reached, variables_of
 from turnpike.bootstrap.audit import audit_now
 from turnpike.domain.audit import MEANINGS, Finding
@@ -28,7 +29,7 @@ def main(
     try:
         reach(find_variables(options.stage, options.port))
         audit = audit_now(os.environ, _tell_progress)
-    except (TurnpikeError, BotoCoreError, ClientError, OSError) as error:
+    except (TurnpikeError, BotoCoreError, ClientError, ConfigError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print("\n".join(_report(audit)))

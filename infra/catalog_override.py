@@ -12,6 +12,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.catalog import built_catalog
+from infra.config import ConfigError
 from infra.reaching import LOCAL, reach, reached, variables_of
 from turnpike.bootstrap.override import find_overrides, put_overrides
 from turnpike.domain.catalog_tables import CatalogFileError
@@ -43,7 +44,7 @@ def main(
             print(find_overrides(os.environ) or "", end="")
             return 0
         version = put_overrides(os.environ, str(options.file), options.file.read_text(encoding="utf-8"))
-    except (CatalogFileError, TurnpikeError, BotoCoreError, ClientError, OSError, UnicodeDecodeError) as error:
+    except (CatalogFileError, ConfigError, TurnpikeError, BotoCoreError, ClientError, OSError, UnicodeError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{options.file} is stored as version {version}, and served within two minutes")

@@ -32,7 +32,8 @@ _HOST = re.compile(r"([a-z0-9-]+\.)+[a-z]{2,}")
 _DECIDED = frozenset(
     {
         *("ledger_table", "keys_table", "catalog_table", "health_table", "cache_table", "usage_queue_url"),
-        *("byok_table", "byok_kms_key", "provider_secret", "payments_secret", "public_url", "stage", "log_file"),
+        *("byok_table", "byok_kms_key", "provider_secret", "payments_secret", "exports_bucket"),
+        *("public_url", "stage", "log_file"),
     }
 )
 """Settings that the stacks fill in."""

@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Mapping
 
+from infra.config import load_config
 from infra.local.env_file import DEFAULT_PORT, storage_file
 from turnpike.settings import Settings
 
@@ -11,23 +12,26 @@ LOCAL = "local"
 
 
 def variables_of(stage: str, port: int) -> Mapping[str, str]:
-    """Raises OSError where there is no such local run. A deployment is reached with the environment's credentials."""
+    """Raises OSError where there is no such local run, ConfigError for a stage that is not in `config.toml`.
+
+    A deployment is reached with the environment's credentials.
+    """
     if stage == LOCAL:
         try:
             lines = storage_file(port).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             raise OSError(f"There is no local run on port {port}; `make run PORT={port}` starts one") from None
         return dict(line.split("=", 1) for line in lines)
+    config = load_config(stage)
     settings = Settings(
+        stage=stage,
         ledger_table=f"turnpike-{stage}-ledger",
         keys_table=f"turnpike-{stage}-keys",
-        usage_queue_url="",
-        stage=stage,
         catalog_table=f"turnpike-{stage}-catalog",
+        usage_queue_url="",
+        **config.settings,  # type: ignore[arg-type]  # The config has checked names and types.
     )
-    # All else is as the environment has it.
-    defaults = Settings(ledger_table="", keys_table="", usage_queue_url=" ").environ()
-    return {name: value for name, value in settings.environ().items() if value != defaults[name]}
+    return {**settings.environ(), "AWS_REGION": config.home_region, "AWS_DEFAULT_REGION": config.home_region}
 
 
 def reach(variables: Mapping[str, str]) -> None:

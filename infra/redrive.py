@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.config import ConfigError
 from infra.reaching import reach, reached, variables_of
 from turnpike.bootstrap.redrive import redrive_usage
 from turnpike.domain.dead_letters import DeadLetter, Diagnosis, Reason
@@ -36,7 +37,7 @@ def main(
     try:
         reach(find_variables(options.stage, options.port))
         done = redrive_usage(os.environ, moves=not options.look, on_count=_tell_count, on_letter=_tell_letter)
-    except (TurnpikeError, BotoCoreError, ClientError, OSError) as error:
+    except (TurnpikeError, BotoCoreError, ClientError, ConfigError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{done.moved:,} moved back, {done.left:,} left.")

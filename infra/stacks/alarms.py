@@ -25,6 +25,7 @@ ATTEMPTS = "Attempts"
 FAILED_ATTEMPTS = "FailedAttempts"
 RATE_LIMITED_ATTEMPTS = "RateLimitedAttempts"
 AUDIT_FINDINGS = "AuditFindings"
+AUDIT_FAILED = "AuditFailed"
 
 TIME_TO_FIRST_CONTENT = "TimeToFirstContent"
 """In milliseconds, from the log: metering writes a line for each generation."""

@@ -56,7 +56,7 @@ class ApiStack(Stack):
 
     def _settings(self, function: str) -> Settings:
         """What it finds in its environment. The names of secrets are there for those who may read them."""
-        names = self.names
+        names, is_home = self.names, self.region == self.config.home_region
         return Settings(
             stage=self.config.stage,
             ledger_table=names.named(LEDGER.name),
@@ -65,6 +65,7 @@ class ApiStack(Stack):
             health_table=names.named(HEALTH.name),
             cache_table=names.named(CACHE.name),
             usage_queue_url=names.usage_queue_url,
+            exports_bucket=names.exports_bucket if function == "upkeep" and is_home else "",
             byok_table=names.named(BYOK.name),
             byok_kms_key=names.byok_alias if self.config.byok else "",
             provider_secret=names.provider_secret if function in ("completions", "catalog") else "",

@@ -1,4 +1,4 @@
-"""The stateful half of a deployment: tables, queues, secrets. What is durable in it may not be lost.
+"""The stateful half of a deployment: tables, queues, secrets, exports. What is durable in it may not be lost.
 
 The home region has all of it. Each further one has what regions do not share, and replicas of what they do.
 """
@@ -9,16 +9,10 @@ from aws_cdk import Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
-"""The stateful half of a deployment: the tables, the usage queue and the exports. What is durable may not be lost."""
-
-from typing import Any
-
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -56,10 +50,7 @@ class DataStack(Stack):
                 self._secret("PaymentsSecret", self.names.payments_secret, "Stripe's keys")
             if config.byok:
                 self._byok_key()
-        self.tables = {table.name: self._table(table, f"turnpike-{stage}-{table.name}") for table in TABLES}
-        self.usage_queue = self._usage_queue(f"turnpike-{stage}-usage")
-        # Names of buckets are everybody's: the account and the region make this one ours.
-        self.exports_bucket = self._exports_bucket(f"turnpike-{stage}-exports-{Aws.ACCOUNT_ID}-{Aws.REGION}")
+            self._exports_bucket()
 
     def _table(self, table: Table) -> dynamodb.TableV2:
         return dynamodb.TableV2(
@@ -146,16 +137,16 @@ class DataStack(Stack):
             removal_policy=RemovalPolicy.RETAIN,
         )
 
-    def _exports_bucket(self, name: str) -> s3.Bucket:
+    def _exports_bucket(self) -> None:
         """What is in it is written once. A retention, if the law asks for one, can be set at any time without it being
         made anew: a bucket that was made without object lock cannot be given one by CloudFormation.
         """
-        return s3.Bucket(
+        s3.Bucket(
             self,
             "ExportsBucket",
-            bucket_name=name,
+            bucket_name=self.names.exports_bucket,
             encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
+            enforce_ssl=self._enforces_ssl,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             versioned=True,
             object_lock_enabled=True,

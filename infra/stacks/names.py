@@ -44,6 +44,15 @@ class Names:
     def usage_queue_url(self) -> str:
         return f"https://sqs.{self.stack.region}.{Aws.URL_SUFFIX}/{self.stack.account}/{self.usage_queue}"
 
+    @property
+    def exports_bucket(self) -> str:
+        """Names of buckets are everybody's: the account and the region make this one ours."""
+        return f"{self.named('exports')}-{self.stack.account}-{self.stack.region}"
+
+    @property
+    def exports_bucket_arn(self) -> str:
+        return f"arn:{Aws.PARTITION}:s3:::{self.exports_bucket}"
+
     def log_group(self, what: str) -> str:
         return f"/turnpike/{self.stage}/{what}"
 

@@ -105,6 +105,14 @@ class OperationsStack(Stack):
             threshold=0,
             says="The ledger's audit found something that does not add up",
         )
+        add(
+            "audit-failed",
+            alarms.metric("upkeep", told.AUDIT_FAILED),
+            threshold=0,
+            periods=3,
+            of_them=3,
+            says="For 15 minutes the ledger could not be audited, or its entries not be exported",
+        )
         if not self.config.is_emulated:
             # The emulator does no arithmetic.
             add(

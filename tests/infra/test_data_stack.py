@@ -49,10 +49,9 @@ def test_everything_is_there_and_nothing_else(template: Template) -> None:
     template.resource_count_is(SECRET, 1)
     template.resource_count_is("AWS::SNS::Topic", 1)
     template.resource_count_is("AWS::SNS::TopicPolicy", 1)
-    assert len(template.to_json()["Resources"]) == len(TABLES) + 7
     template.resource_count_is(BUCKET, 1)
     template.resource_count_is(BUCKET_POLICY, 1)
-    assert len(template.to_json()["Resources"]) == len(TABLES) + 6
+    assert len(template.to_json()["Resources"]) == len(TABLES) + 9
 
 
 def test_the_stack_cannot_be_deleted_by_mistake(stack: cdk.Stack) -> None:

@@ -14,6 +14,7 @@ ROLE, POLICY = "AWS::IAM::Role", "AWS::IAM::Policy"
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 READ = {"dynamodb:GetItem"}
 SECRET = {"secretsmanager:GetSecretValue"}
+EXPORTS = "exports-<AWS::AccountId>-eu-central-1"
 ALLOWED: Mapping[str, Mapping[str, set[str]]] = {
     "completions": {
         "keys": READ,
@@ -40,7 +41,10 @@ ALLOWED: Mapping[str, Mapping[str, set[str]]] = {
         "usage": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
     },
     "upkeep": {
-        "ledger": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+        "ledger": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"},
+        EXPORTS: {"s3:ListBucket"},
+        f"{EXPORTS}/ledger/*": {"s3:GetObject", "s3:PutObject"},
+        f"{EXPORTS}/manifests/*": {"s3:GetObject", "s3:PutObject"},
         "ledger/index/holds_by_expiry": {"dynamodb:Query"},
         "catalog": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
     },
@@ -64,6 +68,8 @@ WILDCARDS = {
     ":log-stream:*": "Lambda names the streams of a function's own log group",
     "-??????": "Secrets Manager appends six characters to the name of a secret",
     ":kms:eu-central-1:<AWS::AccountId>:key/*": "a condition leaves the one that has the stage's alias",
+    "/ledger/*": "entries are exported by day and account",
+    "/manifests/*": "and told of by day",
     ":bedrock:*::foundation-model/*": "the catalog says which models are called",
     ":bedrock:*:": "inference profiles lead to other regions, and the catalog says which are called",
 }

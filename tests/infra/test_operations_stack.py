@@ -17,6 +17,7 @@ from tests.infra.synthesized import STAGE, Synthesized
 
 ALARM = "AWS::CloudWatch::Alarm"
 ALWAYS = {
+    "audit-failed",
     "audit-findings",
     "catalog-refresh",
     "dead-letters",

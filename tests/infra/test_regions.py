@@ -39,6 +39,11 @@ def test_each_region_has_its_own_queue(full: Synthesized) -> None:
         assert len(full.properties(stack, "AWS::SQS::Queue")) == 2
 
 
+def test_the_ledger_is_exported_where_it_is(full: Synthesized) -> None:
+    bucket = "AWS::S3::Bucket"
+    assert (len(full.properties("data", bucket)), full.properties(f"data-{AWAY}", bucket)) == (1, [])
+
+
 def test_credentials_are_written_once_and_read_everywhere(full: Synthesized) -> None:
     for secret in full.properties("data", "AWS::SecretsManager::Secret"):
         assert secret["ReplicaRegions"] == [{"Region": AWAY}]
