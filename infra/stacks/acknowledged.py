@@ -15,6 +15,9 @@ _RULES = {
     "AwsSolutions-APIG6": "Execution logs would hold keys and prompts; the access log has neither",
     "AwsSolutions-L1": "The wheels in the layers are built for this version of Python, which is supported until 2029",
     "AwsSolutions-SMG4": "Providers have no call that makes a new key; docs/operations.md tells how keys are changed",
+    "AwsSolutions-S1": (
+        "Nobody but upkeep reads the exports; whoever wants a log of it has CloudTrail's, which cannot be written over"
+    ),
     f"AwsSolutions-IAM4[Policy::{_AWS_POLICIES}/AmazonAPIGatewayPushToCloudWatchLogs]": (
         "API Gateway's log role is the whole account's, and this is the policy that AWS documents for it"
     ),
@@ -29,7 +32,8 @@ _BEDROCK = {
 
 
 def acknowledge(stack: Stack, config: StageConfig) -> None:
-    rules = {**_RULES, **_log_streams(Names(config.stage, stack))}
+    names = Names(config.stage, stack)
+    rules = {**_RULES, **_log_streams(names), **_exports(names)}
     if not config.waf:
         rules |= _WITHOUT_WAF
     if config.byok:
@@ -53,4 +57,12 @@ def _log_streams(names: Names) -> Mapping[str, str]:
     return {
         f"{start}{names.log_group(function)}:log-stream:*]": "Lambda names the streams, with a random part"
         for function in FUNCTIONS
+    }
+
+
+def _exports(names: Names) -> Mapping[str, str]:
+    start = f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:s3:::{names.named('exports')}-<AWS::AccountId>"
+    return {
+        f"{start}-{names.stack.region}/{prefix}/*]": "Objects are named for days and accounts"
+        for prefix in ("ledger", "manifests")
     }
