@@ -115,9 +115,11 @@ class Grants:
     def _byok_key(self, action: str) -> Grant:
         """Of the key that has the stage's alias now: its id is known to the stack alone that makes it."""
         of_the_stage = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": self.names.byok_alias}}
-        # The emulator knows nothing of aliases in conditions.
-        conditions = None if self.config.is_emulated else of_the_stage
-        return Grant([f"kms:{action}"], [self.names.arn("kms", "key/*")], conditions)
+        keys = self.names.arn("kms", "key/*")
+        if self.config.is_emulated:
+            # It knows no aliases in conditions, and takes the one that a call names for what is called.
+            return Grant([f"kms:{action}"], [keys, self.names.arn("kms", self.names.byok_alias)])
+        return Grant([f"kms:{action}"], [keys], of_the_stage)
 
     def _logs(self, function: str) -> Grant:
         """Lambda names the streams below a function's log group."""
