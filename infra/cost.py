@@ -119,8 +119,8 @@ def main(stage: str = "prod") -> int:
         return 1
     prices = read_prices()
     memory = config.memory_mb
-    print(f"AWS's bill for a month of the stage {stage}; completions have {memory['completions']} MB, and an answer")
-    print(f"takes {prices.request['seconds']:g} s. Prices and counts, with their sources, are in infra/{PRICES.name}.\n")
+    print(f"AWS's bill for a month of the stage {stage}: completions have {memory['completions']} MB, and an answer")
+    print(f"takes {prices.request['seconds']:g} s. infra/{PRICES.name} has prices and counts, with their sources.\n")
     print(table(memory, prices))
     print()
     for requests in REQUESTS[1:]:
