@@ -33,7 +33,7 @@ export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtim
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run test lint types imports $(SUITES) bench chaos catalog catalog-override audit redrive layers synth lock \
-	format clean bootstrap deploy diff destroy bootstrap-account providers status has-node has-port
+	format clean bootstrap deploy diff destroy bootstrap-account providers status cost has-node has-port
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ providers: $(ENV) ## Write the providers' credentials of this environment into t
 status: $(ENV) ## Show how a deployment is: STAGE=prod
 bootstrap deploy diff destroy bootstrap-account providers status:
 	@$(WITH_INDEX) $(BIN)/python -m infra.cloud $@ $(STAGE)
+
+cost: $(ENV) ## Show AWS's bill for nothing and for up to 100 million requests a month: STAGE=prod
+	@$(BIN)/python -m infra.cost $(STAGE)
 
 lock: $(ENV) ## Write the locks after a change of pyproject.toml (UPGRADE=1: with the newest versions)
 	$(COMPILE) pyproject.toml -o layers/deps/requirements.txt

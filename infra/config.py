@@ -33,7 +33,7 @@ _DECIDED = frozenset(
     {
         *("ledger_table", "keys_table", "catalog_table", "health_table", "cache_table", "usage_queue_url"),
         *("byok_table", "byok_kms_key", "provider_secret", "payments_secret", "exports_bucket"),
-        *("public_url", "stage", "log_file"),
+        *("home_region", "public_url", "stage", "log_file"),
     }
 )
 """Settings that the stacks fill in."""
@@ -83,6 +83,10 @@ class StageConfig:
     @property
     def home_region(self) -> str:
         return self.regions[0]
+
+    def functions(self, region: str) -> tuple[str, ...]:
+        """What keeps the ledger and the catalog in order does so at home, once."""
+        return tuple(name for name in FUNCTIONS if name != "upkeep" or region == self.home_region)
 
     def stack_name(self, half: str, region: str) -> str:
         """`half` is data, api or operations."""

@@ -60,13 +60,15 @@ class Reach:
 
     def require_bootstrap(self) -> None:
         """Raises Missing."""
+        # First of all, so that whoever is not signed in learns that.
+        account = self.account
         try:
             self.client("ssm").get_parameter(Name=_BOOTSTRAP_VERSION)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ParameterNotFound":
                 raise
             raise Missing(
-                f"The account {self.account} has not been prepared for the CDK in {self.region}. It takes a minute, "
+                f"The account {account} has not been prepared for the CDK in {self.region}. It takes a minute, "
                 f"once: make bootstrap STAGE={self.config.stage}"
             ) from error
 

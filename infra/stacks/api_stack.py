@@ -10,7 +10,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.config import FUNCTIONS, StageConfig
+from infra.config import StageConfig
 from infra.stacks.alarms import Alarms
 from infra.stacks.custom_domain import CustomDomain
 from infra.stacks.firewall import Firewall
@@ -34,11 +34,13 @@ class ApiStack(Stack):
         super().__init__(scope, construct_id, **kwargs)
         self.config = config
         self.names = Names(config.stage, self)
+        self.is_away = self.region != config.home_region
         self.api = TurnpikeApi(self, "Api", names=self.names, config=config)
         self.functions = self._functions([self._layer(name, path) for name, path in layers.items()])
         self.api.serve(self.functions, streams=not config.is_emulated)
         self._feed_metering()
-        self._schedule_upkeep()
+        if not self.is_away:
+            self._schedule_upkeep()
         if config.domain:
             CustomDomain(self, "Domain", api=self.api, domain=config.domain, config=config)
         if config.waf:
@@ -59,6 +61,7 @@ class ApiStack(Stack):
         names, is_home = self.names, self.region == self.config.home_region
         return Settings(
             stage=self.config.stage,
+            home_region=self.config.home_region if self.is_away else "",
             ledger_table=names.named(LEDGER.name),
             keys_table=names.named(KEYS.name),
             catalog_table=names.named(CATALOG.name),
@@ -89,7 +92,7 @@ class ApiStack(Stack):
             name: TurnpikeFunction(
                 self, name, names=self.names, config=self.config, settings=self._settings(name), layers=layers
             )
-            for name in FUNCTIONS
+            for name in self.config.functions(self.region)
         }
 
     def _feed_metering(self) -> None:
@@ -121,7 +124,7 @@ class ApiStack(Stack):
         server_errors = alarms.server_errors(self.api.rest_api_name)
         watched = {
             name: alarms.function_errors(name) if name in ("metering", "upkeep") else server_errors
-            for name in FUNCTIONS
+            for name in self.functions
         }
         if self.config.canary:
             Rollout(self, "Rollout", functions=self.functions, alarms=watched, names=self.names)

@@ -104,10 +104,14 @@ class Grants:
             yield self._secret(self.names.payments_secret)
 
     def _table(self, table: Table, *actions: str) -> Grant:
-        return Grant([f"dynamodb:{action}" for action in actions], [self.names.table_arn(table)])
+        return Grant([f"dynamodb:{action}" for action in actions], [self._arn(table)])
 
     def _index(self, table: Table, index: str) -> Grant:
-        return Grant(["dynamodb:Query"], [f"{self.names.table_arn(table)}/index/{index}"])
+        return Grant(["dynamodb:Query"], [f"{self._arn(table)}/index/{index}"])
+
+    def _arn(self, table: Table) -> str:
+        """Whatever region asks, the ledger is at home."""
+        return self.names.table_arn(table, region=self.config.home_region if table is LEDGER else None)
 
     def _secret(self, secret: str) -> Grant:
         return Grant(["secretsmanager:GetSecretValue"], [self.names.secret_arn(secret)])
@@ -115,9 +119,11 @@ class Grants:
     def _byok_key(self, action: str) -> Grant:
         """Of the key that has the stage's alias now: its id is known to the stack alone that makes it."""
         of_the_stage = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": self.names.byok_alias}}
-        # The emulator knows nothing of aliases in conditions.
-        conditions = None if self.config.is_emulated else of_the_stage
-        return Grant([f"kms:{action}"], [self.names.arn("kms", "key/*")], conditions)
+        keys = self.names.arn("kms", "key/*", region=self.config.home_region)
+        if self.config.is_emulated:
+            # It knows no aliases in conditions, and takes the one that a call names for what is called.
+            return Grant([f"kms:{action}"], [keys, self.names.arn("kms", self.names.byok_alias)])
+        return Grant([f"kms:{action}"], [keys], of_the_stage)
 
     def _logs(self, function: str) -> Grant:
         """Lambda names the streams below a function's log group."""

@@ -56,8 +56,8 @@ class Names:
     def log_group(self, what: str) -> str:
         return f"/turnpike/{self.stage}/{what}"
 
-    def table_arn(self, table: Table) -> str:
-        return self.arn("dynamodb", f"table/{self.named(table.name)}")
+    def table_arn(self, table: Table, *, region: str | None = None) -> str:
+        return self.arn("dynamodb", f"table/{self.named(table.name)}", region=region)
 
     @property
     def usage_queue_arn(self) -> str:
@@ -71,5 +71,5 @@ class Names:
         """Secrets Manager appends six characters of its own to a secret's name."""
         return self.arn("secretsmanager", f"secret:{secret}-??????")
 
-    def arn(self, service: str, resource: str) -> str:
-        return f"arn:{Aws.PARTITION}:{service}:{self.stack.region}:{self.stack.account}:{resource}"
+    def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
+        return f"arn:{Aws.PARTITION}:{service}:{region or self.stack.region}:{self.stack.account}:{resource}"

@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.config import FUNCTIONS, StageConfig
+from infra.config import StageConfig
 from infra.stacks import alarms as told
 from infra.stacks.alarms import Alarms
 from infra.stacks.names import Names
@@ -26,13 +26,16 @@ class OperationsStack(Stack):
         super().__init__(scope, construct_id, **kwargs)
         self.config = config
         self.names = Names(config.stage, self)
+        self.is_home = self.region == config.home_region
         self.alarms = Alarms(self, names=self.names)
         self._measure_first_content()
         self._watch_requests()
-        self._watch_money()
+        self._watch_usage()
         self._watch_providers()
+        if self.is_home:
+            self._watch_upkeep()
         self._draw()
-        if config.budget_usd_per_month and self.region == config.home_region:
+        if config.budget_usd_per_month and self.is_home:
             self._budget()
 
     def _measure_first_content(self) -> None:
@@ -76,7 +79,7 @@ class OperationsStack(Stack):
             says="Usage has been waiting to be settled for more than five minutes",
         )
 
-    def _watch_money(self) -> None:
+    def _watch_usage(self) -> None:
         add, alarms = self.alarms.add, self.alarms
         add(
             "unsettled-usage",
@@ -89,29 +92,6 @@ class OperationsStack(Stack):
             alarms.queue_metric(self.names.dead_letters, "ApproximateNumberOfMessagesVisible"),
             threshold=0,
             says="Usage that could not be settled waits in the queue of dead letters",
-        )
-        add(
-            "expired-holds",
-            alarms.metric("upkeep", told.EXPIRED_HOLDS),
-            # An environment that Lambda ends leaves its lease behind, which is no cause for anything.
-            threshold=_LEASES_LEFT_BEHIND,
-            periods=3,
-            of_them=3,
-            says="Many holds expired that nobody settled: generations may not have been charged",
-        )
-        add(
-            "audit-findings",
-            alarms.metric("upkeep", told.AUDIT_FINDINGS),
-            threshold=0,
-            says="The ledger's audit found something that does not add up",
-        )
-        add(
-            "audit-failed",
-            alarms.metric("upkeep", told.AUDIT_FAILED),
-            threshold=0,
-            periods=3,
-            of_them=3,
-            says="For 15 minutes the ledger could not be audited, or its entries not be exported",
         )
         if not self.config.is_emulated:
             # The emulator does no arithmetic.
@@ -147,9 +127,35 @@ class OperationsStack(Stack):
                 of_them=2,
                 says="Provider keys that customers have brought cannot be read or opened",
             )
-        self.alarms.add(
+
+    def _watch_upkeep(self) -> None:
+        add, alarms = self.alarms.add, self.alarms
+        add(
+            "expired-holds",
+            alarms.metric("upkeep", told.EXPIRED_HOLDS),
+            # An environment that Lambda ends leaves its lease behind, which is no cause for anything.
+            threshold=_LEASES_LEFT_BEHIND,
+            periods=3,
+            of_them=3,
+            says="Many holds expired that nobody settled: generations may not have been charged",
+        )
+        add(
+            "audit-findings",
+            alarms.metric("upkeep", told.AUDIT_FINDINGS),
+            threshold=0,
+            says="The ledger's audit found something that does not add up",
+        )
+        add(
+            "audit-failed",
+            alarms.metric("upkeep", told.AUDIT_FAILED),
+            threshold=0,
+            periods=3,
+            of_them=3,
+            says="For 15 minutes the ledger could not be audited, or its entries not be exported",
+        )
+        add(
             "catalog-refresh",
-            self.alarms.metric("upkeep", told.CATALOG_REFRESH_FAILED, period=Duration.hours(1)),
+            alarms.metric("upkeep", told.CATALOG_REFRESH_FAILED, period=Duration.hours(1)),
             threshold=0,
             periods=6,
             of_them=6,
@@ -164,6 +170,7 @@ class OperationsStack(Stack):
 
     def _draw(self) -> None:
         metric, lambda_metric = self.alarms.metric, self.alarms.lambda_metric
+        functions = self.config.functions(self.region)
         attempts = (told.ATTEMPTS, told.FAILED_ATTEMPTS, told.RATE_LIMITED_ATTEMPTS)
         cloudwatch.Dashboard(
             self,
@@ -176,8 +183,8 @@ class OperationsStack(Stack):
                     _graph("Attempts at providers", *(metric("metering", name) for name in attempts)),
                 ],
                 [
-                    _graph("Invocations", *(lambda_metric(each, "Invocations") for each in FUNCTIONS)),
-                    _graph("Errors", *(lambda_metric(each, "Errors") for each in FUNCTIONS)),
+                    _graph("Invocations", *(lambda_metric(each, "Invocations") for each in functions)),
+                    _graph("Errors", *(lambda_metric(each, "Errors") for each in functions)),
                     _graph("Environments", lambda_metric("completions", "ConcurrentExecutions", "Maximum")),
                 ],
                 [

@@ -64,7 +64,8 @@ def deployed(folder: Path) -> Iterator[Deployed]:
         bare = Deployment(aws, variables, folder)
         with bare.serving("serve_provider") as (_, address):
             variables["DEMO_BASE_URL"] = f"{address}/v1"
-            said = {command: run(command, variables) for command in ("bootstrap", "deploy")}
+            said = {"too early": run("deploy", variables, fails=True)}
+            said |= {command: run(command, variables) for command in ("bootstrap", "deploy")}
             bare.call("store_overrides", str(DEMO_CATALOG), **variables_of(load_config(STAGE)))
             said |= {command: run(command, variables) for command in ("providers", "bootstrap-account")}
             keys = dict(_SECRET.findall(said["bootstrap-account"]))

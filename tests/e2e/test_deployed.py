@@ -54,6 +54,7 @@ def manager(stack: Deployed) -> Iterator[OpenRouter]:
 
 
 def test_the_commands_say_what_to_do_next(stack: Deployed) -> None:
+    assert f"make bootstrap STAGE={STAGE}" in stack.said["too early"]
     assert f"make deploy STAGE={STAGE}" in stack.said["bootstrap"]
     assert f"make providers STAGE={STAGE}" in stack.said["deploy"]
     assert f"make bootstrap-account STAGE={STAGE}" in stack.said["deploy"]

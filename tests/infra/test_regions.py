@@ -8,6 +8,7 @@ from infra.stacks.data_stack import REGIONAL, REPLICATED
 from turnpike.storage.schema import TABLES, Table
 
 from tests.infra.synthesized import STAGE, Synthesized, synthesize
+from tests.infra.test_grants import arn_of, listed, statements
 
 TABLE = "AWS::DynamoDB::GlobalTable"
 AWAY = "us-east-1"
@@ -32,6 +33,37 @@ def test_a_table_is_where_it_is_needed(full: Synthesized, table: Table) -> None:
 def test_what_counts_money_has_one_home(full: Synthesized) -> None:
     """Two regions that write to replicas of one account would each see its credit, and both would spend it."""
     assert "ledger" not in {table.name for table in (*REPLICATED, *REGIONAL)}
+
+
+def functions_of(stacks: Synthesized, stack: str) -> dict[str, Any]:
+    """Their variables, by name."""
+    return {
+        properties["FunctionName"].removeprefix(f"turnpike-{STAGE}-"): properties["Environment"]["Variables"]
+        for properties in stacks.properties(stack, "AWS::Lambda::Function")
+    }
+
+
+def test_what_keeps_the_ledger_in_order_runs_at_home(full: Synthesized) -> None:
+    at_home, away = functions_of(full, "api"), functions_of(full, f"api-{AWAY}")
+    assert set(at_home) - set(away) == {"upkeep"}
+    assert not full.properties(f"api-{AWAY}", "AWS::Events::Rule")
+    told = {each["AlarmName"] for each in full.properties(f"operations-{AWAY}", "AWS::CloudWatch::Alarm")}
+    assert not told & {f"turnpike-{STAGE}-{name}" for name in ("expired-holds", "audit-findings", "catalog-refresh")}
+
+
+def test_functions_know_where_the_ledger_is(full: Synthesized) -> None:
+    assert {variables["TURNPIKE_HOME_REGION"] for variables in functions_of(full, "api").values()} == {""}
+    assert {variables["TURNPIKE_HOME_REGION"] for variables in functions_of(full, f"api-{AWAY}").values()} == {HOME}
+
+
+def test_roles_reach_the_ledger_at_home_and_the_rest_nearby(full: Synthesized) -> None:
+    for properties in full.properties(f"api-{AWAY}", "AWS::IAM::Role"):
+        for statement in statements({"Policies": [], **properties}):
+            for resource in map(arn_of, listed(statement["Resource"])):
+                if f"turnpike-{STAGE}-ledger" in resource or ":kms:" in resource:
+                    assert f":{HOME}:" in resource
+                elif ":dynamodb:" in resource or ":sqs:" in resource or ":secretsmanager:" in resource:
+                    assert f":{AWAY}:" in resource
 
 
 def test_each_region_has_its_own_queue(full: Synthesized) -> None:

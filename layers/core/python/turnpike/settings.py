@@ -13,6 +13,8 @@ class Settings:
     ledger_table: str
     keys_table: str
     usage_queue_url: str
+    home_region: str = ""
+    """Where the ledger is, and the key that seals customers' provider keys; empty for the function's own region."""
     health_table: str = ""
     """Without one nothing is counted, and routing knows of endpoints what the environment itself has met."""
     cache_table: str = ""

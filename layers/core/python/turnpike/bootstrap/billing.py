@@ -19,7 +19,7 @@ def app() -> Edge:
 
 def build_app(parts: Resources) -> Edge:
     buying = Payments(parts)
-    notes = DynamoEntryNotes(parts.dynamodb, parts.settings.ledger_table)
+    notes = DynamoEntryNotes(parts.home_dynamodb, parts.settings.ledger_table)
     return Edge(
         [
             *billing.routes(

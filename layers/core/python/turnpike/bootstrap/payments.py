@@ -39,7 +39,7 @@ class Payments:
         self._terms = parse_terms(settings)
         self._addresses = ReturnAddresses(_origins(settings))
         self._ledger = parts.ledger
-        self._store = DynamoAutoTopUps(parts.dynamodb, settings.ledger_table)
+        self._store = DynamoAutoTopUps(parts.home_dynamodb, settings.ledger_table)
         self._gateway = StripeGateway(_keys(parts), stage=settings.stage, api_base=settings.stripe_api_base)
         self._book = BookPayment(self._ledger, self._store, note=_note)
 

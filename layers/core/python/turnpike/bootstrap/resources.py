@@ -69,6 +69,14 @@ class Resources:
         return cast("DynamoDBClient", self._session.create_client("dynamodb", config=_AWS_CONFIG))
 
     @cached_property
+    def home_dynamodb(self) -> "DynamoDBClient":
+        """For whatever counts money: it is written in one region, so that no two can spend the same credit."""
+        home = self.settings.home_region
+        if not home:
+            return self.dynamodb
+        return cast("DynamoDBClient", self._session.create_client("dynamodb", region_name=home, config=_AWS_CONFIG))
+
+    @cached_property
     def sqs(self) -> "SQSClient":
         return cast("SQSClient", self._session.create_client("sqs", config=_AWS_CONFIG))
 
@@ -78,30 +86,31 @@ class Resources:
 
     @cached_property
     def kms(self) -> "KMSClient":
-        return cast("KMSClient", self._session.create_client("kms", config=_AWS_CONFIG))
+        region = self.settings.home_region or None
+        return cast("KMSClient", self._session.create_client("kms", region_name=region, config=_AWS_CONFIG))
 
     @cached_property
     def ledger(self) -> DynamoLedger:
         settings = self.settings
         retention = Retention(settings.generation_retention_days, settings.activity_retention_days)
-        return DynamoLedger(self.dynamodb, settings.ledger_table, retention)
+        return DynamoLedger(self.home_dynamodb, settings.ledger_table, retention)
 
     @cached_property
     def generations(self) -> DynamoGenerations:
-        return DynamoGenerations(self.dynamodb, self.settings.ledger_table)
+        return DynamoGenerations(self.home_dynamodb, self.settings.ledger_table)
 
     @cached_property
     def activities(self) -> "DynamoActivities":
         from turnpike.storage.activity import DynamoActivities
 
-        return DynamoActivities(self.dynamodb, self.settings.ledger_table)
+        return DynamoActivities(self.home_dynamodb, self.settings.ledger_table)
 
     @cached_property
     def free_quota(self) -> "DynamoFreeQuota":
         # Loaded by what uses it: most requests ask no free model.
         from turnpike.storage.free_quota import DynamoFreeQuota
 
-        return DynamoFreeQuota(self.dynamodb, self.settings.ledger_table)
+        return DynamoFreeQuota(self.home_dynamodb, self.settings.ledger_table)
 
     @cached_property
     def jobs(self) -> "DynamoJobs":
