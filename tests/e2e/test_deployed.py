@@ -157,6 +157,19 @@ def test_upkeep_does_what_it_has_to(stack: Deployed) -> None:
     assert "FunctionError" not in done, done["Payload"].read()
 
 
+@pytest.mark.parametrize("job", ["audit", "export"])
+def test_the_ledger_is_audited_and_exported_every_day(stack: Deployed, job: str) -> None:
+    """Upkeep may do all that it takes, and nobody else has done it."""
+    dynamodb, key = stack.client("dynamodb"), {"pk": {"S": f"JOB#{job}"}, "sk": {"S": "STATE"}}
+
+    def is_done() -> bool:
+        stack.client("lambda").invoke(FunctionName=f"turnpike-{STAGE}-upkeep:live", Payload=b"{}")
+        found = dynamodb.get_item(TableName=f"turnpike-{STAGE}-ledger", Key=key).get("Item")
+        return found is not None and found["is_done"]["BOOL"]
+
+    eventually(is_done, within_s=60, every_s=1)
+
+
 def test_what_cannot_be_settled_is_delivered_again_alone(stack: Deployed) -> None:
     """One message of a batch that is nonsense: Lambda is told which, and the rest is done."""
     event = {"Records": [{"messageId": "m-1", "body": "nonsense", "eventSource": "aws:sqs"}]}
