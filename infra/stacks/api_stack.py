@@ -58,7 +58,7 @@ class ApiStack(Stack):
 
     def _settings(self, function: str) -> Settings:
         """What it finds in its environment. The names of secrets are there for those who may read them."""
-        names, is_home = self.names, self.region == self.config.home_region
+        names = self.names
         return Settings(
             stage=self.config.stage,
             home_region=self.config.home_region if self.is_away else "",
@@ -68,7 +68,7 @@ class ApiStack(Stack):
             health_table=names.named(HEALTH.name),
             cache_table=names.named(CACHE.name),
             usage_queue_url=names.usage_queue_url,
-            exports_bucket=names.exports_bucket if function == "upkeep" and is_home else "",
+            exports_bucket=names.exports_bucket if function == "upkeep" else "",
             byok_table=names.named(BYOK.name),
             byok_kms_key=names.byok_alias if self.config.byok else "",
             provider_secret=names.provider_secret if function in ("completions", "catalog") else "",
