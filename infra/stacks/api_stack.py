@@ -34,12 +34,12 @@ class ApiStack(Stack):
         super().__init__(scope, construct_id, **kwargs)
         self.config = config
         self.names = Names(config.stage, self)
-        self.is_away = self.region != config.home_region
+        self.is_home = self.region == config.home_region
         self.api = TurnpikeApi(self, "Api", names=self.names, config=config)
         self.functions = self._functions([self._layer(name, path) for name, path in layers.items()])
         self.api.serve(self.functions, streams=not config.is_emulated)
         self._feed_metering()
-        if not self.is_away:
+        if self.is_home:
             self._schedule_upkeep()
         if config.domain:
             CustomDomain(self, "Domain", api=self.api, domain=config.domain, config=config)
@@ -58,17 +58,17 @@ class ApiStack(Stack):
 
     def _settings(self, function: str) -> Settings:
         """What it finds in its environment. The names of secrets are there for those who may read them."""
-        names, is_home = self.names, self.region == self.config.home_region
+        names = self.names
         return Settings(
             stage=self.config.stage,
-            home_region=self.config.home_region if self.is_away else "",
+            home_region="" if self.is_home else self.config.home_region,
             ledger_table=names.named(LEDGER.name),
             keys_table=names.named(KEYS.name),
             catalog_table=names.named(CATALOG.name),
             health_table=names.named(HEALTH.name),
             cache_table=names.named(CACHE.name),
             usage_queue_url=names.usage_queue_url,
-            exports_bucket=names.exports_bucket if function == "upkeep" and is_home else "",
+            exports_bucket=names.exports_bucket if function == "upkeep" else "",
             byok_table=names.named(BYOK.name),
             byok_kms_key=names.byok_alias if self.config.byok else "",
             provider_secret=names.provider_secret if function in ("completions", "catalog") else "",

@@ -91,11 +91,10 @@ class Grants:
         # An audit reads all of it: a scan finds the accounts.
         yield self._table(LEDGER, *_BOOK, "Query", "Scan")
         yield self._index(LEDGER, HOLDS_BY_EXPIRY.name)
-        if self.names.stack.region == self.config.home_region:
-            # Without the right to delete: what was exported stays.
-            exports = self.names.exports_bucket_arn
-            yield Grant(["s3:ListBucket"], [exports])
-            yield Grant(["s3:GetObject", "s3:PutObject"], [f"{exports}/ledger/*", f"{exports}/manifests/*"])
+        # Without the right to delete: what was exported stays.
+        exports = self.names.exports_bucket_arn
+        yield Grant(["s3:ListBucket"], [exports])
+        yield Grant(["s3:GetObject", "s3:PutObject"], [f"{exports}/ledger/*", f"{exports}/manifests/*"])
         yield self._table(CATALOG, "GetItem", "PutItem", "UpdateItem")
         yield from self._payments()
 

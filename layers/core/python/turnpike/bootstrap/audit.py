@@ -41,7 +41,7 @@ def audit_daily(parts: Resources, time_left: Callable[[], bool]) -> None:
 
 
 def _audit_ledger(parts: Resources, on_account: Callable[[LedgerAudit], None] = lambda _: None) -> AuditLedger:
-    reads = LedgerAuditReads(parts.dynamodb, parts.settings.ledger_table)
+    reads = LedgerAuditReads(parts.home_dynamodb, parts.settings.ledger_table)
     # Records of that age are being deleted.
     kept_s = parts.settings.generation_retention_days * 86_400 or None
     return AuditLedger(reads, AuditAccount(reads, kept_s=kept_s), on_account)

@@ -32,8 +32,8 @@ def _note(before: ExportRun, after: ExportRun) -> None:
 
 
 def _export_ledger(parts: Resources) -> ExportLedger:
-    reads = LedgerAuditReads(parts.dynamodb, parts.settings.ledger_table)
-    marks = DynamoExportMarks(parts.dynamodb, parts.settings.ledger_table)
+    reads = LedgerAuditReads(parts.home_dynamodb, parts.settings.ledger_table)
+    marks = DynamoExportMarks(parts.home_dynamodb, parts.settings.ledger_table)
     entries = ExportEntries(reads, parts.export_store, marks, _note_difference)
     return ExportLedger(entries, ExportManifests(parts.export_store))
 

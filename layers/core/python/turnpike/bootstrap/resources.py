@@ -116,7 +116,7 @@ class Resources:
     def jobs(self) -> "DynamoJobs":
         from turnpike.storage.jobs import DynamoJobs
 
-        return DynamoJobs(self.dynamodb, self.settings.ledger_table)
+        return DynamoJobs(self.home_dynamodb, self.settings.ledger_table)
 
     @cached_property
     def export_store(self) -> "S3ExportStore":
