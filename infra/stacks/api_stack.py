@@ -34,12 +34,12 @@ class ApiStack(Stack):
         super().__init__(scope, construct_id, **kwargs)
         self.config = config
         self.names = Names(config.stage, self)
-        self.is_away = self.region != config.home_region
+        self.is_home = self.region == config.home_region
         self.api = TurnpikeApi(self, "Api", names=self.names, config=config)
         self.functions = self._functions([self._layer(name, path) for name, path in layers.items()])
         self.api.serve(self.functions, streams=not config.is_emulated)
         self._feed_metering()
-        if not self.is_away:
+        if self.is_home:
             self._schedule_upkeep()
         if config.domain:
             CustomDomain(self, "Domain", api=self.api, domain=config.domain, config=config)
@@ -61,7 +61,7 @@ class ApiStack(Stack):
         names = self.names
         return Settings(
             stage=self.config.stage,
-            home_region=self.config.home_region if self.is_away else "",
+            home_region="" if self.is_home else self.config.home_region,
             ledger_table=names.named(LEDGER.name),
             keys_table=names.named(KEYS.name),
             catalog_table=names.named(CATALOG.name),
