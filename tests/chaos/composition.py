@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from turnpike.bootstrap.resources import Resources
 
+LOG = "functions.log"
+
 
 @contextmanager
 def composed(seed: int, size: Size, folder: Path) -> "Iterator[tuple[Resources, World]]":
@@ -69,7 +71,7 @@ def _settings(size: Size, folder: Path) -> Settings:
         keys_table=keys,
         usage_queue_url=queue_url,
         stage=STAGE,
-        log_file=str(folder / "functions.log"),
+        log_file=str(folder / LOG),
         principal_ttl_s=size.principal_ttl_s,
         hold_ttl_s=size.hold_ttl_s,
         lease_s=size.lease_s,

@@ -84,6 +84,7 @@ def _lines(trial: Trial) -> Iterator[str]:
             "leases ended": figures["leases expired"],
             "limits that requests met": figures["limits that were held against"],
             "most that a key is over its limit, in nano-USD": figures["most over a limit"],
+            "found by the audit": f"{run.audit_found} in {run.audited} accounts",
             "findings": len(findings),
         },
     )

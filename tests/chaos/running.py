@@ -1,8 +1,9 @@
 """Runs the chaos: everything at once, while processes are killed; then lets all of it come to rest."""
 
+import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from turnpike.bootstrap.resources import Resources
+    from turnpike.domain.dead_letters import DeadLetter, Diagnosis
 
 _LOOK_EVERY_S = 0.25
 _SAY_EVERY_S = 15.0
@@ -39,9 +41,11 @@ class Run:
     facts: list[Fact] = field(default_factory=list)
     killed: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
-    watched: Sequence[str] = ()
-    """What was wrong while it ran."""
+    findings: list[str] = field(default_factory=list)
     looks: int = 0
+    audited: int = 0
+    """Accounts."""
+    audit_found: int = 0
     seconds: float = 0.0
 
 
@@ -70,9 +74,11 @@ class Chaos:
         finally:
             processes.close()
         self._expire_everything()
+        self._audit()
         self._look()
         self.run.killed = processes.killed
-        self.run.watched, self.run.looks = self._watch.findings, self._watch.looks
+        self.run.looks = self._watch.looks
+        self.run.findings += self._watch.findings
         self.run.seconds = time.monotonic() - self._began
         return self.run
 
@@ -122,26 +128,34 @@ class Chaos:
         return _messages(self._parts.sqs, self._parts.settings.usage_queue_url) == 0
 
     def _is_redriven(self) -> bool:
-        """Everything but poison: what failed too often while calls failed is settled when it is delivered again."""
-        sqs, url = self._parts.sqs, self._parts.settings.usage_queue_url
-        parked = sqs.get_queue_url(QueueName=f"{url.rsplit('/', 1)[1]}-dlq")["QueueUrl"]
-        redriven = 0
-        while messages := sqs.receive_message(QueueUrl=parked, MaxNumberOfMessages=10).get("Messages", []):
-            for message in messages:
-                if message["Body"] in POISON:
-                    self.run.counted["poison parked"] += 1
-                else:
-                    redriven += 1
-                    sqs.send_message(QueueUrl=url, MessageBody=message["Body"])
-                sqs.delete_message(QueueUrl=parked, ReceiptHandle=message["ReceiptHandle"])
-        self.run.counted["redriven"] += redriven
-        return not redriven and self._is_queue_empty() and _messages(sqs, parked) == 0
+        """What failed too often while calls failed is settled when it is delivered again; poison stays parked."""
+        # Imported only now: the logger behind it reads the environment.
+        from turnpike.bootstrap.redrive import redrive_usage
+
+        def look_at(letter: "DeadLetter", diagnosis: "Diagnosis") -> None:
+            if diagnosis.is_hopeless and letter.body not in POISON:
+                self.run.findings.append(f"{diagnosis.generation_id} is among the dead letters: {diagnosis.reason}")
+
+        done = redrive_usage(os.environ, moves=True, on_count=lambda _: None, on_letter=look_at)
+        self.run.counted["redriven"] += done.moved
+        self.run.counted["poison parked"] = done.left
+        return not done.moved and self._is_queue_empty()
 
     def _expire_everything(self) -> None:
         from turnpike.services.expire_holds import ExpireHolds
 
         expire_holds, later_s = ExpireHolds(self._parts.ledger), int(time.time()) + _FAR_FUTURE_S
         self.run.counted["expired at the end"] = expire_holds(later_s)
+
+    def _audit(self) -> None:
+        """As `make audit` does; upkeep has done it once while everything was in use."""
+        from turnpike.bootstrap.audit import audit_now
+
+        self._say("auditing")
+        audit = audit_now(os.environ, lambda _: None)
+        self.run.audited, self.run.audit_found = audit.accounts, audit.found
+        self.run.findings += [f"the audit found {finding}" for finding in audit.findings]
+        self.run.findings += [f"the audit was not clear about {account_id}" for account_id in audit.unclear]
 
 
 def _messages(sqs: "SQSClient", url: str) -> int:

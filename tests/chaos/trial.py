@@ -1,11 +1,11 @@
 """One chaos run, from its seed to its verdict."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.books import read_books
-from tests.chaos.composition import composed
+from tests.chaos.composition import LOG, composed
 from tests.chaos.running import Chaos, Run
 from tests.chaos.told import Told, put_together
 from tests.chaos.verdict import Verdict, judge
@@ -30,5 +30,11 @@ def try_it(seed: int, size: Size, folder: Path, say: Callable[[str], None]) -> T
         }
     told = put_together(run.facts)
     verdict = judge(world, told, books)
-    verdict.findings += run.watched
+    verdict.findings += [*run.findings, *_told_by_upkeep(folder / LOG)]
     return Trial(run, told, verdict)
+
+
+def _told_by_upkeep(log_path: Path) -> Iterator[str]:
+    """What its own audit found, while everything was in use."""
+    with log_path.open(encoding="utf-8") as log:
+        yield from (line.strip() for line in log if "the audit found something wrong" in line)
