@@ -38,7 +38,7 @@ def acknowledge(stack: Stack, config: StageConfig) -> None:
         rules |= _WITHOUT_WAF
     if config.byok:
         rules |= {
-            f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:kms:{stack.region}:<AWS::AccountId>:key/*]": (
+            f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:kms:{config.home_region}:<AWS::AccountId>:key/*]": (
                 "A condition leaves of all keys the one that has the stage's alias"
             )
         }
