@@ -51,8 +51,8 @@ def destroy(config: StageConfig, *, is_sure: bool) -> str:
     stacks = [config.stack_name(half, region) for region in config.regions for half in ("operations", "api")]
     _run(config, "destroy", *stacks, *(["--force"] if is_sure else []))
     return (
-        "The functions and their API are gone. Tables, queues and secrets are still there, and cost what they hold: "
-        "docs/deploy.md says how to delete them, too. "
+        "The functions, their API and their logs are gone. Tables, queues and secrets are still there, and cost what "
+        "they hold: docs/deploy.md says how to delete them, too. "
         f"make deploy STAGE={config.stage} brings the rest back"
     )
 

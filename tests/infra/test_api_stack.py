@@ -140,6 +140,12 @@ def test_functions_find_their_settings(plain: Synthesized) -> None:
         assert variables["POWERTOOLS_SERVICE_NAME"] == f"turnpike-{STAGE}-{name}"
 
 
+def test_the_environment_fits(full: Synthesized) -> None:
+    """Lambda takes 4 KB of variables; an operator's own settings need some of it."""
+    for properties in functions(full).values():
+        assert len(json.dumps(properties["Environment"]["Variables"])) < 3000
+
+
 def test_no_secret_is_in_an_environment(full: Synthesized) -> None:
     for properties in functions(full).values():
         assert "resolve:secretsmanager" not in json.dumps(properties)

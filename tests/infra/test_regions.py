@@ -30,6 +30,12 @@ def test_a_table_is_where_it_is_needed(full: Synthesized, table: Table) -> None:
     )
 
 
+def test_replicas_are_protected_as_the_table_is(full: Synthesized) -> None:
+    for properties in full.properties("data", TABLE):
+        for member in ("DeletionProtectionEnabled", "PointInTimeRecoverySpecification"):
+            assert len({str(replica[member]) for replica in properties["Replicas"]}) == 1
+
+
 def test_what_counts_money_has_one_home(full: Synthesized) -> None:
     """Two regions that write to replicas of one account would each see its credit, and both would spend it."""
     assert "ledger" not in {table.name for table in (*REPLICATED, *REGIONAL)}
