@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import settings
 
 from turnpike.ports import Activities, Generations, Ledger
@@ -22,3 +23,5 @@ class InMemoryHistory(LedgerMachine):
 
 TestInMemoryHistory = InMemoryHistory.TestCase
 TestInMemoryHistory.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+# Ten seconds on an idle machine; a busy one takes as long as it takes.
+TestInMemoryHistory.pytestmark = pytest.mark.timeout(600)
