@@ -1,6 +1,5 @@
 """What customers' own provider keys cost in calls of AWS: for those who bring some, and for those who do not."""
 
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from turnpike.storage.schema import BYOK, KEYS, LEDGER
 
 from tests.asgi import AsgiClient
 from tests.bench.calls import CountedCalls
+from tests.environments import environment
 
 pytestmark = pytest.mark.anyio
 ASKED = {"model": "demo/chat", "messages": [{"role": "user", "content": "Hello there"}]}
@@ -50,7 +50,7 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def environ(aws: Emulator, dynamodb: Any, sqs: Any, kms: Any, tmp_path_factory: Any) -> Iterator[dict[str, str]]:
-    sock, before = listen(), dict(os.environ)
+    sock = listen()
     with serving(DemoProvider("demo-key"), sock):
         settings = Settings(
             ledger_table=create_table(dynamodb, LEDGER, "turnpike-test-byok-ledger"),
@@ -64,12 +64,8 @@ def environ(aws: Emulator, dynamodb: Any, sqs: Any, kms: Any, tmp_path_factory: 
         )
         url = f"http://127.0.0.1:{port_of(sock)}/v1"
         variables = {**aws.environ(), **settings.environ(), "DEMO_API_KEY": "demo-key", "DEMO_BASE_URL": url}
-        os.environ.update(variables)
-        try:
+        with environment(variables):
             yield variables
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
 
 @asynccontextmanager

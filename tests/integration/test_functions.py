@@ -28,6 +28,7 @@ from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.services.settle_usage import build_usage_event
 from turnpike.settings import Settings
 
+from tests.environments import environment
 from tests.proxy_events import proxy_event
 
 ACCOUNT = "acct-functions"
@@ -74,10 +75,7 @@ class Deployed:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder: Path = tmp_path_factory.mktemp("functions")
     sock = listen()
-    before = dict(os.environ)
-    with emulator(folder / "emulator.log") as aws, serving(DemoProvider("demo-key"), sock):
-        url = f"http://127.0.0.1:{port_of(sock)}/v1"
-        os.environ.update(aws.environ())
+    with emulator(folder / "emulator.log") as aws, serving(DemoProvider("demo-key"), sock), environment(aws.environ()):
         made = provision("functions")
         settings = Settings(
             ledger_table=made.tables["ledger"],
@@ -88,16 +86,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             catalog_overrides=str(Path("infra/local/demo_catalog.toml").resolve()),
             log_file=str(folder / "functions.log"),
         )
-        os.environ.update(settings.environ())
-        os.environ.update(DEMO_API_KEY="demo-key", DEMO_BASE_URL=url, POWERTOOLS_METRICS_DISABLED="true")
-        parts.resources.cache_clear()
-        try:
+        demo = {"DEMO_API_KEY": "demo-key", "DEMO_BASE_URL": f"http://127.0.0.1:{port_of(sock)}/v1"}
+        with environment(settings.environ(), demo):
             seeded = seed_account(os.environ, account_id=ACCOUNT, credit_usd="10")
             yield Deployed(seeded, parts.resources())
-        finally:
-            parts.resources.cache_clear()
-            os.environ.clear()
-            os.environ.update(before)
 
 
 def batch(*bodies: Any) -> dict[str, Any]:
@@ -159,12 +151,13 @@ def test_redelivery_changes_nothing(deployed: Deployed) -> None:
 
 def test_metering_counts_what_attempts_met(deployed: Deployed) -> None:
     metering = load_function("metering", "test")
-    now_s = int(time.time())
-    attempt = Attempt("demo", "demo/chat", "chat", 200, 9, tag="demo", ended_at_s=now_s)
+    minute = int(time.time()) // 60 - 1
+    # It counts for when it began, so away from the minute's edge.
+    attempt = Attempt("demo", "demo/chat", "chat", 200, 9, tag="demo", ended_at_s=minute * 60 + 30)
     event = build_usage_event(replace(deployed.hold("gen-2-met"), attempts=(attempt,)), answered=True)
     for _ in range(2):
         assert failed_of(metering(batch(event))) == []
-    tallies = deployed.resources.health_counts.list_minute(now_s // 60)
+    tallies = deployed.resources.health_counts.list_minute(minute)
     assert tallies["demo|chat|demo"].attempts == 1
 
 

@@ -1,6 +1,5 @@
 """Metering on the emulator: what attempts met comes out where completions and the catalog read it."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from turnpike.services.settle_usage import build_usage_event
 from turnpike.settings import Settings
 from turnpike.storage.schema import HEALTH, KEYS, LEDGER
 
+from tests.environments import environment
 from tests.scenario import endpoint
 
 ACCOUNT = AccountId("acct-health")
@@ -71,9 +71,6 @@ def attempt(served: Any, **changes: Any) -> Attempt:
 
 @pytest.fixture
 def metered(aws: Emulator, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Metered]:
-    before = dict(os.environ)
-    os.environ.update(aws.environ())
-    os.environ.update(POWERTOOLS_METRICS_DISABLED="true")
     dynamodb, sqs = request.getfixturevalue("dynamodb"), request.getfixturevalue("sqs")
     name = f"turnpike-test-{time.monotonic_ns()}"
     settings = Settings(
@@ -83,16 +80,10 @@ def metered(aws: Emulator, tmp_path: Path, request: pytest.FixtureRequest) -> It
         usage_queue_url=create_usage_queue(sqs, f"{name}-usage"),
         log_file=str(tmp_path / "log"),
     )
-    os.environ.update(settings.environ())
-    parts.resources.cache_clear()
-    try:
+    with environment(aws.environ(), settings.environ()):
         resources = parts.resources()
         resources.ledger.top_up(ACCOUNT, NanoUsd(10**9), reference="start", now_s=1)
         yield Metered(resources)
-    finally:
-        parts.resources.cache_clear()
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def test_a_batch_is_counted_and_read(metered: Metered) -> None:

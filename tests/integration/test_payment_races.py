@@ -25,6 +25,7 @@ from turnpike.domain.ledger import balance_of
 from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.settings import Settings
 
+from tests.environments import environment
 from tests.shop import keys_of, open_door
 from tests.stripe_account import Object
 from tests.stripe_server import StripeServer, serving_stripe
@@ -93,7 +94,6 @@ def deployed(
     ledger_table: str,
     keys_table: str,
 ) -> Iterator[Deployed]:
-    before = dict(os.environ)
     with serving_stripe() as server:
         secret = secretsmanager.create_secret(Name=f"turnpike/{ledger_table}", SecretString=json.dumps(keys_of(server)))
         settings = Settings(
@@ -105,15 +105,10 @@ def deployed(
             stripe_api_base=server.url,
             checkout_origins="https://app.example.com",
         )
-        os.environ.update(aws.environ() | settings.environ() | {"POWERTOOLS_METRICS_DISABLED": "true"})
-        parts.resources.cache_clear()
-        try:
-            with open_door(billing.build_app(parts.resources())) as client:
-                yield Deployed(client, server, parts.resources(), {})
-        finally:
-            parts.resources.cache_clear()
-            os.environ.clear()
-            os.environ.update(before)
+        with environment(aws.environ(), settings.environ()):
+            resources = parts.resources()
+            with open_door(billing.build_app(resources)) as client:
+                yield Deployed(client, server, resources, {})
 
 
 def shuffled(events: Sequence[Object], seed: int) -> list[Object]:

@@ -29,6 +29,7 @@ from turnpike.domain.money import ZERO
 from turnpike.services.audit_account import AuditAccount
 from turnpike.services.redrive_usage import RedriveUsage
 from turnpike.services.settle_usage import build_usage_event
+from turnpike.settings import Settings
 from turnpike.storage.dead_letters import SqsDeadLetters
 from turnpike.storage.ledger_audit import LedgerAuditReads
 from turnpike.storage.schema import KEYS, LEDGER, Table
@@ -36,6 +37,7 @@ from turnpike.storage.schema import KEYS, LEDGER, Table
 from tests.contracts.audit_history import finished
 from tests.contracts.ledger import generation, nano
 from tests.e2e.run import eventually
+from tests.environments import environment
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -76,7 +78,7 @@ class Queues:
         with ThreadPoolExecutor(1) as threads:
             polling = threads.submit(poll_usage, self.usage, load_function("metering", "test"), stop)
             try:
-                eventually(lambda: self.count(self.usage) == 0, within_s=40, every_s=0.1)
+                eventually(lambda: polling.done() or self.count(self.usage) == 0, within_s=40, every_s=0.1)
             finally:
                 stop.set()
             polling.result()
@@ -113,22 +115,14 @@ def _body(body: object) -> str:
 
 @pytest.fixture(scope="module")
 def resources(aws: Emulator, new_table: Callable[[Table], str], tmp_path_factory: Any) -> Iterator[parts.Resources]:
-    before = dict(os.environ)
-    os.environ.update(aws.environ())
-    os.environ.update(
-        TURNPIKE_LEDGER_TABLE=new_table(LEDGER),
-        TURNPIKE_KEYS_TABLE=new_table(KEYS),
-        TURNPIKE_USAGE_QUEUE_URL="",
-        TURNPIKE_LOG_FILE=str(tmp_path_factory.mktemp("redrive") / "log"),
-        POWERTOOLS_METRICS_DISABLED="true",
+    settings = Settings(
+        ledger_table=new_table(LEDGER),
+        keys_table=new_table(KEYS),
+        usage_queue_url="",
+        log_file=str(tmp_path_factory.mktemp("redrive") / "log"),
     )
-    parts.resources.cache_clear()
-    try:
+    with environment(aws.environ(), settings.environ()):
         yield parts.resources()
-    finally:
-        parts.resources.cache_clear()
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.fixture
