@@ -14,6 +14,8 @@ from infra.config import ConfigError, load_config
 
 PRICES = Path(__file__).with_name("prices.toml")
 REQUESTS = (0, 100_000, 1_000_000, 100_000_000)
+KEPT = "DynamoDB, kept records"
+"""Of requests long answered; `generation_retention_days` says how long."""
 _GB = 1_000_000_000
 _LAMBDA_GB = 1024
 """Lambda counts a gigabyte as 1024 MB."""
@@ -21,7 +23,8 @@ _LAMBDA_GB = 1024
 _PARTS: Mapping[str, Sequence[str]] = {
     "Lambda": ("lambda_request", "lambda_gb_s"),
     "API Gateway": ("api_request",),
-    "DynamoDB": ("write_unit", "read_unit", "table_gb_month", "backup_gb_month"),
+    "DynamoDB": ("write_unit", "read_unit"),
+    KEPT: ("table_gb_month", "backup_gb_month"),
     "SQS": ("sqs_request",),
     "CloudWatch": ("log_gb", "log_gb_month", "alarm_metric", "custom_metric"),
     "Secrets Manager": ("secret",),
@@ -102,8 +105,12 @@ def table(memory_mb: Mapping[str, int], prices: PriceList) -> str:
         lines.append(f"| {part} | " + " | ".join(_usd(bills[requests][part]) for requests in REQUESTS) + " |")
     totals = {requests: sum(parts.values()) for requests, parts in bills.items()}
     lines.append("| **in all** | " + " | ".join(_usd(totals[requests]) for requests in REQUESTS) + " |")
-    each = [_usd(totals[requests] / requests * 1_000_000) if requests else "" for requests in REQUESTS]
-    lines.append("| a million requests | " + " | ".join(each) + " |")
+    for name, amounts in (
+        ("a million requests", totals),
+        ("without kept records", {requests: totals[requests] - bills[requests][KEPT] for requests in REQUESTS}),
+    ):
+        each = [_usd(amounts[requests] / requests * 1_000_000) if requests else "" for requests in REQUESTS]
+        lines.append(f"| {name} | " + " | ".join(each) + " |")
     return "\n".join(lines)
 
 
