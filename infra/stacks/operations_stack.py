@@ -15,8 +15,8 @@ from infra.stacks.names import Names
 
 _SLOW_MS = 10_000
 """Models that think take longer than others; this is when people give up."""
-_LEASES_LEFT_BEHIND = 20
-"""Within five minutes."""
+_HOLDS_LEFT = 3
+"""Within five minutes: a single environment may end in the middle of its request."""
 _WAITING_S = 300
 """A message that old has failed more than once, or metering does not keep up."""
 
@@ -133,8 +133,7 @@ class OperationsStack(Stack):
         add(
             "expired-holds",
             alarms.metric("upkeep", told.EXPIRED_HOLDS),
-            # An environment that Lambda ends leaves its lease behind, which is no cause for anything.
-            threshold=_LEASES_LEFT_BEHIND,
+            threshold=_HOLDS_LEFT,
             periods=3,
             of_them=3,
             says="Many holds expired that nobody settled: generations may not have been charged",

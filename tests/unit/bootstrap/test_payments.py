@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from turnpike.bootstrap.payments import Payments, are_on, parse_terms
+from turnpike.bootstrap.payments import Payments, are_on, parse_return_addresses, parse_terms
 from turnpike.bootstrap.resources import Resources
+from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.money import parse_usd
 from turnpike.domain.payments import Fees, Terms
 from turnpike.settings import Settings
@@ -93,6 +94,18 @@ def test_the_terms_are_read() -> None:
 def test_a_setting_that_makes_no_sense_is_named(changed: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=f"TURNPIKE_{next(iter(changed)).upper()}: "):
         Payments(Resources(environ(**settings(**changed).environ())))
+
+
+def test_pages_lead_back_to_the_sites_that_are_named_and_to_our_own() -> None:
+    """API Gateway's own address has the stage for a path, which is no part of a site."""
+    stage = "https://abc.execute-api.us-east-1.amazonaws.com/prod"
+    addresses = parse_return_addresses(settings(public_url=stage, checkout_origins="https://app.example.com"))
+    default = addresses.check(None, field="success_url", outcome="success")
+    assert default == "https://app.example.com/?checkout=success"
+    own = f"{stage}/paid"
+    assert addresses.check(own, field="success_url", outcome="success") == own
+    with pytest.raises(InvalidRequest, match="no site"):
+        addresses.check("https://example.com/paid", field="success_url", outcome="success")
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Payments:
         """Raises ValueError for settings that make no sense, naming the variable."""
         settings = parts.settings
         self._terms = parse_terms(settings)
-        self._addresses = ReturnAddresses(_origins(settings))
+        self._addresses = parse_return_addresses(settings)
         self._ledger = parts.ledger
         self._store = DynamoAutoTopUps(parts.home_dynamodb, settings.ledger_table)
         self._gateway = StripeGateway(_keys(parts), stage=settings.stage, api_base=settings.stripe_api_base)
@@ -71,6 +71,22 @@ def parse_terms(settings: Settings) -> Terms:
     )
 
 
+def parse_return_addresses(settings: Settings) -> ReturnAddresses:
+    """Raises ValueError naming the variable."""
+    try:
+        named = [parse_origin(each) for each in settings.checkout_origins.split()]
+    except ValueError as error:
+        raise _wrong("checkout_origins", error) from None
+    if settings.public_url:
+        try:
+            # Its path is no part of an origin; API Gateway's own addresses have one.
+            site = urlsplit(settings.public_url)._replace(path="")
+            named.append(parse_origin(site.geturl()))
+        except ValueError as error:
+            raise _wrong("public_url", error) from None
+    return ReturnAddresses(named)
+
+
 def _cents(settings: Settings, name: str) -> int:
     amount = _usd(settings, name)
     try:
@@ -97,21 +113,6 @@ def _percent(settings: Settings) -> Decimal:
     if not percent.is_finite() or not 0 <= percent <= 100:
         raise _wrong("payment_fee_percent", "must be a number from 0 to 100")
     return percent
-
-
-def _origins(settings: Settings) -> list[str]:
-    try:
-        named = [parse_origin(each) for each in settings.checkout_origins.split()]
-    except ValueError as error:
-        raise _wrong("checkout_origins", error) from None
-    if settings.public_url:
-        try:
-            # Its path is no part of an origin; API Gateway's own addresses have one.
-            site = urlsplit(settings.public_url)._replace(path="")
-            named.append(parse_origin(site.geturl()))
-        except ValueError as error:
-            raise _wrong("public_url", error) from None
-    return named
 
 
 def _wrong(name: str, why: object) -> ValueError:

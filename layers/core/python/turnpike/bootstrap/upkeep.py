@@ -21,9 +21,11 @@ def run_upkeep() -> Callable[[Callable[[], bool]], None]:
 
     def job(time_left: Callable[[], bool]) -> None:
         expired = expire_holds(int(time.time()), time_left=time_left)
-        if expired:
-            metrics.add_metric(EXPIRED_HOLDS, MetricUnit.Count, expired)
-            logger.warning("expired holds that nobody settled", extra={"holds": expired})
+        if expired.holds:
+            metrics.add_metric(EXPIRED_HOLDS, MetricUnit.Count, expired.holds)
+            logger.warning("expired holds that nobody settled", extra={"holds": expired.holds})
+        if expired.leases:
+            logger.info("ended leases of environments that are gone", extra={"leases": expired.leases})
         if time_left():
             top_up(time_left)
         if refreshes and time_left():

@@ -2,9 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from turnpike.domain.errors import HoldResolved, TemporarilyBusy
 from turnpike.ports import Ledger
+
+
+class Expired(NamedTuple):
+    """How many there were from which credit came back."""
+
+    holds: int = 0
+    """Of single requests: each may have been answered, and will not be charged."""
+    leases: int = 0
+    """Left behind by an environment that ended, as all of them do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +23,12 @@ class ExpireHolds:
 
     ledger: Ledger
 
-    def __call__(self, now_s: int, *, time_left: Callable[[], bool] = lambda: True) -> int:
-        """The number of holds from which credit came back; stops early, to go on at the next run, when time is up.
+    def __call__(self, now_s: int, *, time_left: Callable[[], bool] = lambda: True) -> Expired:
+        """What was expired; stops early, to go on at the next run, when time is up.
 
         A lease that was closed has spent all of it by then, and is not counted.
         """
-        expired = 0
+        holds = leases = 0
         for hold in self.ledger.list_expired_holds(now_s):
             if not time_left():
                 break
@@ -26,6 +36,8 @@ class ExpireHolds:
                 resolution = self.ledger.expire(hold.account_id, hold.hold_id, now_s)
             except (HoldResolved, TemporarilyBusy):
                 continue
-            is_spent_lease = hold.is_lease and not resolution.entries[0].available_delta
-            expired += 0 if is_spent_lease else 1
-        return expired
+            if not hold.is_lease:
+                holds += 1
+            elif resolution.entries[0].available_delta:
+                leases += 1
+        return Expired(holds, leases)
