@@ -42,7 +42,7 @@ run: has-port $(ENV) $(EMULATOR) ## Run everything on this machine, at http://12
 	@PORT=$(PORT) exec $(BIN)/python -m infra.local
 
 test: has-node lint types imports $(EMULATOR) $(CDK) ## Check and test everything
-	@$(PYTEST) $(wildcard $(SUITES:%=tests/%))
+	@$(WITH_INDEX) $(BIN)/python -m tests $(ARGS)
 
 lint: $(ENV) ## Check style and format
 	@$(BIN)/ruff check

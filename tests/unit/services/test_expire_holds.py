@@ -1,6 +1,5 @@
 """What was never settled comes back, and is told apart from leases that were left behind."""
 
-
 from turnpike.domain.ids import KeyHash, new_generation_id, new_lease_id
 from turnpike.domain.ledger import Hold
 from turnpike.domain.money import ZERO, NanoUsd, parse_usd
