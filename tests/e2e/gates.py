@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from infra.local.demo_provider import DemoProvider, Receive, Scope, Send
@@ -48,10 +48,14 @@ class GatedProvider:
 
 
 class Sluice:
-    """A port that leads to another one. While it is shut, what is sent stays where it is."""
+    """A port that leads to another one. While it is shut, what is sent stays where it is; while it is cut, nobody
+    gets through, and who was through is cut off.
+    """
 
     def __init__(self, port: int) -> None:
         self._there = port
+        self._is_cut = False
+        self._passing: list[socket.socket] = []
         self._open = threading.Event()
         self._open.set()
         self._sock = listen()
@@ -63,6 +67,16 @@ class Sluice:
     def open(self) -> None:
         self._open.set()
 
+    def cut(self) -> None:
+        self._is_cut = True
+        for passing in self._passing:
+            with suppress(OSError):
+                passing.shutdown(socket.SHUT_RDWR)
+        self._passing.clear()
+
+    def mend(self) -> None:
+        self._is_cut = False
+
     def run(self) -> None:
         """Until `close`."""
         while True:
@@ -70,7 +84,11 @@ class Sluice:
                 here, _ = self._sock.accept()
             except OSError:
                 return
+            if self._is_cut:
+                here.close()
+                continue
             there = socket.create_connection((HOST, self._there))
+            self._passing += (here, there)
             threading.Thread(target=self._pass, args=(here, there), daemon=True).start()
             threading.Thread(target=self._pass, args=(there, here), daemon=True).start()
 
