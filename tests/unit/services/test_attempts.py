@@ -92,6 +92,28 @@ async def test_after_the_requests_own_fault_the_next_model_is_asked_and_no_other
     assert [attempt.outcome for attempt in world.attempts] == ["client", "ok"]
 
 
+@EITHER_WAY
+@pytest.mark.parametrize(
+    ("status", "is_refusal", "told"), [(429, True, True), (400, True, True), (429, False, False), (403, False, True)]
+)
+async def test_the_operator_is_told_of_a_refused_credential_whatever_status_it_came_with(
+    status: int, is_refusal: bool, told: bool, stream: bool
+) -> None:
+    """OpenAI says with 429 that there are no funds, Google with 400 that the key is wrong."""
+    refused = UpstreamError(
+        "one",
+        "It broke",
+        upstream_status=status,
+        error_type="provider_unavailable",
+        retryable=True,
+        is_refusal=is_refusal,
+    )
+    world = three([[refused]])
+    await ask(world, "one", "two", stream=stream)
+    assert asked(world) == ["one", "two"]
+    assert world.refusals == ([refused] if told else [])
+
+
 async def test_when_the_last_model_fails_its_error_is_told() -> None:
     scripts: dict[str, list[Script]] = {
         "one": [[limited(30)]],

@@ -165,7 +165,7 @@ class Attempts:
         if failure is None:
             return
         self._errors.append(failure)
-        if failure.upstream_status in (401, 402, 403) and failure.retryable and tried.endpoint.byok is None:
+        if failure.is_refusal and tried.endpoint.byok is None:
             self._watch.on_refusal(failure)
         if failure.retry_after_s is not None:
             self._watch.waits.note(endpoint_key(tried.endpoint), failure, self._watch.now())
