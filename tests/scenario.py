@@ -18,6 +18,7 @@ from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.health import UNKNOWN, EndpointStats
 from turnpike.domain.ids import AccountId
 from turnpike.domain.money import NanoUsd, parse_usd
+from turnpike.domain.operation import OperationRequest, OperationResult
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.waits import Waits
 from turnpike.ports import Ledger
@@ -37,7 +38,7 @@ SECRET = "sk-or-v1-" + "a" * 64
 PROMPT_PRICE = Decimal("0.000001")
 COMPLETION_PRICE = Decimal("0.000002")
 
-Script = Sequence[Delta | Exception | float | Completion]
+Script = Sequence[Delta | Exception | float | Completion | OperationResult]
 """One attempt of a provider: deltas to send, errors to raise or send, seconds to wait, or a whole answer."""
 
 
@@ -92,7 +93,9 @@ class ScriptedUpstream:
     """Plays one script per call of a provider, the last one again and again; `one+own` has those of the key `own`."""
 
     scripts: Mapping[str, list[Script]]
-    calls: list[tuple[str, ChatRequest]] = field(default_factory=list)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    offering: frozenset[str] | None = None
+    """The providers whose wire formats can do more than chats; None for all of them."""
     closed: int = 0
     together: bool = False
     """Whether a stream's deltas arrive in one batch instead of one by one."""
@@ -104,6 +107,7 @@ class ScriptedUpstream:
         for step in self._next(request, endpoint):
             if isinstance(step, Completion):
                 return step
+            assert isinstance(step, Delta | Exception | float | int)
             delta = await self._play(step)
             if delta is not None:
                 deltas.append(delta)
@@ -113,7 +117,7 @@ class ScriptedUpstream:
         batch: list[Delta] = []
         try:
             for step in self._next(request, endpoint):
-                assert not isinstance(step, Completion), "a stream is scripted by its deltas"
+                assert isinstance(step, Delta | Exception | float | int), "a stream is scripted by its deltas"
                 delta = await self._play(step)
                 batch += [delta] if delta else []
                 if batch and not self.together:
@@ -124,7 +128,17 @@ class ScriptedUpstream:
         finally:
             self.closed += 1
 
-    def _next(self, request: ChatRequest, endpoint: Endpoint) -> Script:
+    def offers(self, operation: str, endpoint: Endpoint) -> bool:
+        return self.offering is None or endpoint.provider in self.offering
+
+    async def perform(self, request: OperationRequest[Any], endpoint: Endpoint) -> Any:
+        for step in self._next(request, endpoint):
+            if not isinstance(step, Exception | float | int):
+                return step
+            await self._play(step)
+        raise AssertionError("the script has no result")
+
+    def _next(self, request: ChatRequest | OperationRequest[Any], endpoint: Endpoint) -> Script:
         name = endpoint.provider if endpoint.byok is None else f"{endpoint.provider}+{endpoint.byok.key.id}"
         self.calls.append((name, request))
         scripts = self.scripts[name]

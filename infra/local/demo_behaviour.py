@@ -5,7 +5,9 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 MODEL = "chat"
-"""The one model there is; `chat?ttft_ms=200&chunks=40` is the same with a behaviour."""
+"""The one that talks; `chat?ttft_ms=200&chunks=40` is the same with a behaviour."""
+EMBEDDING = "embed"
+"""The one that makes vectors; of the behaviours it has `ttft_ms` and `status`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ import orjson
 import uvicorn
 
 from infra.local.demo_answer import Answer, build_answer
-from infra.local.demo_behaviour import MODEL, Behaviour, parse_behaviour
+from infra.local.demo_behaviour import EMBEDDING, MODEL, Behaviour, parse_behaviour
+from infra.local.demo_embeddings import present_embeddings
 from infra.local.demo_wire import DONE, present_chunks, present_completion, present_error, present_models
 
 Scope = MutableMapping[str, Any]
@@ -54,9 +55,11 @@ class DemoProvider:
             case _ if not self._is_authorized(scope):
                 await _respond(send, 401, present_error(401, "Incorrect API key provided."))
             case "GET", "/v1/models":
-                await _respond(send, 200, present_models([MODEL]))
+                await _respond(send, 200, present_models([MODEL, EMBEDDING]))
             case "POST", "/v1/chat/completions":
                 await self._chat(await _read(receive), receive, send)
+            case "POST", "/v1/embeddings":
+                await self._embed(await _read(receive), send)
             case _:
                 await _respond(send, 404, present_error(404, "There is no such path."))
 
@@ -84,6 +87,25 @@ class DemoProvider:
             behaviour = replace(behaviour, status=503)
         if not await exchange.behave(behaviour):
             self.hang_ups[model] += 1
+
+    async def _embed(self, raw: bytes, send: Send) -> None:
+        try:
+            body = orjson.loads(raw)
+            name, _, options = str(body["model"]).partition("?")
+            behaviour = parse_behaviour(f"{MODEL}?{options}") if name == EMBEDDING else None
+            if behaviour is None:
+                await _respond(send, 404, present_error(404, f"The model `{name}` makes no embeddings."))
+                return
+            self.requests[body["model"]] += 1
+            await asyncio.sleep(behaviour.ttft_ms / 1000)
+            if behaviour.status != 200:
+                await _respond(send, behaviour.status, present_error(behaviour.status, _FAILURE))
+                return
+            answer = present_embeddings(body)
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+            await _respond(send, 400, present_error(400, "`model` and an `input` of texts or tokens are required."))
+            return
+        await _respond(send, 200, answer)
 
 
 @dataclass(slots=True)

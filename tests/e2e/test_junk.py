@@ -18,6 +18,7 @@ PATHS = (
     "/chat/completions",
     "/messages",
     "/messages/count_tokens",
+    "/embeddings",
     "/models",
     "/models/count",
     "/models/demo/chat/endpoints",

@@ -87,6 +87,15 @@ def find(name: str) -> Exchange:
     return exchange
 
 
+def find_other(folder: str, stem: str) -> Exchange:
+    """The one exchange of a recording that is no chat; skips the test where there are no recordings."""
+    assert stem in NO_CHAT
+    if not _SHARED.is_dir():
+        pytest.skip("there is no ../shared/recordings beside this repository")
+    [exchange] = _read(_SHARED / folder / f"{stem}.json")
+    return exchange
+
+
 @cache
 def _all() -> list[Exchange]:
     paths = [path for path in sorted(_SHARED.glob("*/*.json")) if path.stem not in NO_CHAT]

@@ -14,6 +14,7 @@ from tests.simulator.asked import Asked
 from tests.simulator.cases import find_case, reply_of
 from tests.simulator.faults import Fault, Named, Plans, parse_model
 from tests.simulator.http import MOST_HEAD_BYTES, Connection, Reply, Request, json_reply, read_request
+from tests.simulator.operations import OPERATIONS
 from tests.simulator.playing import Player
 from tests.simulator.said import say
 from tests.simulator.trouble import Trouble, trouble_of
@@ -113,14 +114,14 @@ class Simulator:
         try:
             if request.method != "POST":
                 raise Trouble("invalid", f"{request.method} is not what this address takes.", status=405)
-            asked = _check(wire, request, target, self.key)
+            asked = _check(name, request, target, self.key)
             named = _parse(model)
         except Trouble as trouble:
             self.requests[-1]["refused"] = trouble.message
             return wire.refusal(trouble), b"", Fault()
         fault = self.plans.take(name, request.path, named.model) or named.fault
-        reply = self._reply(name, wire, asked, named)
-        if fault.error >= 0 and reply.streamed:
+        reply = asked if isinstance(asked, Reply) else self._reply(name, wire, asked, named)
+        if fault.error >= 0 and reply.streamed and isinstance(asked, Asked):
             return reply, wire.error_event(trouble_of(fault.trouble or "server", 0, -1), asked), fault
         if fault.error >= 0 or fault.trouble or fault.status:
             kind = fault.trouble or ("" if fault.status else "server")
@@ -151,10 +152,12 @@ def _find_wire(request: Request) -> tuple[str, Target] | None:
     return next(((name, target) for name, target in targets if target), None)
 
 
-def _check(wire: Wire, request: Request, target: Target, key: str) -> Asked:
-    """Raises Trouble."""
+def _check(name: str, request: Request, target: Target, key: str) -> Asked | Reply:
+    """What a chat asks for, or the answer to what is none. Raises Trouble."""
     try:
-        return wire.check(request, target, key)
+        if target.operation:
+            return OPERATIONS[name, target.operation](request, target, key)
+        return WIRES[name].check(request, target, key)
     except (AttributeError, LookupError, TypeError, ValueError, AssertionError) as error:
         raise Trouble("invalid", f"The request cannot be understood: {error!r}") from error
 

@@ -50,6 +50,8 @@ class OpenAIChat:
     known = _KNOWN
 
     def find(self, path: str, query: Mapping[str, str]) -> Target | None:
+        if path == "/v1/embeddings":
+            return Target(operation="embeddings")
         return Target() if path == "/v1/chat/completions" else None
 
     def check(self, request: Request, target: Target, key: str) -> Asked:

@@ -22,6 +22,8 @@ class Target:
     stream: bool | None = None
     api: str = ""
     """Which of the APIs, where a wire format has several."""
+    operation: str = ""
+    """Of `tests.simulator.operations`; empty for a chat."""
 
 
 class Wire(Protocol):

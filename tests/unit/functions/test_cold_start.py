@@ -37,7 +37,11 @@ _FORBIDDEN = (
     "turnpike.payments",
     # Skins that only some clients ask for.
     "turnpike.api.messages",
+    "turnpike.api.embeddings",
+    "turnpike.api.inference.operation",
     "turnpike.api.responses",
+    "turnpike.domain.operation",
+    "turnpike.services.run_operation",
     # What only some requests use.
     "turnpike.domain.activity",
     "turnpike.storage.activity",

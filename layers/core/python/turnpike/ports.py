@@ -1,7 +1,7 @@
 """What the use cases need from the world, as protocols. Storage is synchronous, providers asynchronous."""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from turnpike.domain.api_keys import ApiKey, KeySpend
 from turnpike.domain.catalog import Endpoint
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from turnpike.domain.free_quota import FullWindow
     from turnpike.domain.health import HealthReport, HealthSnapshot
     from turnpike.domain.jobs import JobClaim
+    from turnpike.domain.operation import Operation, OperationRequest, ResultT
     from turnpike.domain.payments import Checkout, CheckoutOrder, Payment, PaymentEvent, SavedPaymentMethod
     from turnpike.domain.response_cache import CachedAnswer, CacheKey
     from turnpike.domain.stored_catalog import CatalogVersions, Document, StoredArtefact, StoredOverrides
@@ -441,7 +442,7 @@ class DeadLetters(Protocol):
 
 
 class Upstream(Protocol):
-    """Calls providers. Both methods raise UpstreamError, also for timeouts and broken connections."""
+    """Calls providers. What calls them raises UpstreamError, also for timeouts and broken connections."""
 
     async def complete(self, request: ChatRequest, endpoint: Endpoint) -> Completion: ...
 
@@ -450,6 +451,12 @@ class Upstream(Protocol):
 
         The caller closes the generator.
         """
+
+    def offers(self, operation: "Operation", endpoint: Endpoint) -> bool:
+        """Whether the endpoint's wire format can be asked for it."""
+
+    async def perform(self, request: "OperationRequest[ResultT]", endpoint: Endpoint) -> "ResultT":
+        """Only of what the endpoint `offers`."""
 
 
 class UpstreamRequest(Protocol):
@@ -461,6 +468,10 @@ class UpstreamRequest(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     @property
     def body(self) -> Mapping[str, Any]: ...
+    @property
+    def raw(self) -> bytes | None:
+        """What is sent in the place of `body`, of a type that the headers say: a form with a file in it."""
+
     @property
     def signing(self) -> "Signing | None": ...
 
@@ -502,6 +513,25 @@ class StreamDecoder(Protocol):
 
     def finish(self) -> list[Delta]:
         """The connection ended: the last deltas, one with `error` if the answer was cut. It is `done` then."""
+
+
+class Reply(NamedTuple):
+    """What a provider answered with status 200; header names are in lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class OperationAdapter(Protocol):
+    """Translates between the canonical form of one operation and one wire format. Pure, as `ProviderAdapter` is."""
+
+    def build_requests(self, request: Any, endpoint: Endpoint, api_key: str) -> "Sequence[UpstreamRequest]":
+        """Several where the provider takes less at once than was asked for. Raises InvalidRequest."""
+
+    def parse_replies(self, replies: Sequence[Reply], request: Any, endpoint: Endpoint) -> Any:
+        """The result, of one reply for each request. Raises UpstreamError where they are no answer, or an empty one."""
+
+    def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
 
 
 class ProviderAdapter(Protocol):

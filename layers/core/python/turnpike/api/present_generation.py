@@ -27,7 +27,7 @@ def present_generation(generation: Generation) -> dict[str, Any]:
         "id": generation.id,
         "request_id": generation.id,
         "created_at": present_time(generation.created_at_s),
-        "api_type": "completions",
+        "api_type": generation.api_type,
         "model": generation.model,
         "router": _router(generation.requested_model),
         "provider_name": generation.provider,

@@ -35,11 +35,19 @@ def routes(
 
         return CountTokens(guard)
 
+    def embeddings() -> ASGIApp:
+        from turnpike.api.embeddings.skin import EMBEDDINGS
+        from turnpike.api.inference.operation import OperationEndpoint
+        from turnpike.services.run_operation import RunOperation
+
+        return OperationEndpoint(EMBEDDINGS, guard, RunOperation(complete_chat))
+
     return [
         Route("/chat/completions", InferenceEndpoint(CHAT, inference), methods=["POST"]),
         Route("/responses", _Deferred(responses), methods=["POST"]),
         Route("/messages", _Deferred(messages), methods=["POST"]),
         Route("/messages/count_tokens", _Deferred(count_tokens), methods=["POST"]),
+        Route("/embeddings", _Deferred(embeddings), methods=["POST"]),
     ]
 
 

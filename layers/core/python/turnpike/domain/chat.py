@@ -15,6 +15,15 @@ Message = Mapping[str, Any]
 
 FinishReason = Literal["tool_calls", "stop", "length", "content_filter", "error"]
 
+KINDS: Mapping[str, str] = {
+    "image_url": "image",
+    "file": "file",
+    "input_audio": "audio",
+    "video_url": "video",
+    "input_video": "video",
+    "input_file": "file",
+}
+"""Of content parts, by their type; whatever is no text."""
 
 SortBy = Literal["price", "throughput", "latency", "exacto"]
 CostTier = Literal["low", "medium", "high", "xhigh", "max"]
@@ -93,6 +102,25 @@ class ChatRequest:
     betas: tuple[str, ...] = ()
     """Previews of Anthropic's API that the client would use, by name; only its wire format knows them."""
 
+    @property
+    def input_kinds(self) -> frozenset[str]:
+        """Kinds of content besides text that the messages hold: image, file, audio, video."""
+        found: set[str] = set()
+        for message in self.messages:
+            content = message.get("content")
+            if isinstance(content, list):
+                found.update(KINDS[part["type"]] for part in content if part.get("type") in KINDS)
+        return frozenset(found)
+
+    @property
+    def output_kinds(self) -> frozenset[str]:
+        return frozenset(self.parameters.get("modalities") or ("text",))
+
+    @property
+    def demands(self) -> frozenset[str]:
+        """Parameters that no endpoint may drop: of a chat, those that its preferences say."""
+        return frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -120,6 +148,8 @@ class Usage:
     prompt_image_tokens: int = 0
     prompt_images: int = 0
     """How many images the prompt has, counted by us, and only for endpoints that charge for each."""
+    search_units: int = 0
+    """Of a rerank: one for a query with as many documents as the provider's price takes."""
 
 
 @dataclass(slots=True)

@@ -95,6 +95,8 @@ class Generation:
     """How many recordings of sound."""
     completion_media: int = 0
     """How many images the answer has."""
+    api_type: str = "completions"
+    """Which of the APIs was asked, in the words of GET /generation: `embeddings`, `rerank`, …"""
 
     @property
     def byok_cost(self) -> NanoUsd:

@@ -70,6 +70,12 @@ class Meter:
             self.output_characters += _characters_of(choice)
             self.media += count_answer_images(choice.message)
 
+    def record_result(self, usage: Usage, upstream_id: str | None) -> None:
+        """Of an answer that is no chat's."""
+        self.started = True
+        self.usage = usage
+        self.upstream_id = upstream_id
+
     def usage_or_estimate(self, prompt_tokens: int) -> Usage:
         """What the provider reported, or else an estimate from the text and `prompt_tokens`."""
         if self.usage is not None:

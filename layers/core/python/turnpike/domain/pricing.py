@@ -83,7 +83,7 @@ class Pricing:
     """USD per token (`request`, `image`, `web_search`: each). None means that the part has no price of its own.
 
     `image_token` and `image_output` are per token of the images in the prompt and in the answer; `image` is for each
-    image of the prompt, besides its tokens.
+    image of the prompt, besides its tokens; `request` is for each search unit of a rerank.
     """
 
     prompt: Decimal = _NOTHING
@@ -178,7 +178,7 @@ def exact_cost(usage: Usage, pricing: Pricing, at_s: float | None = None) -> tup
     rates = pricing.at(usage.prompt_tokens, at_s) if pricing.overrides else pricing
     with localcontext(_EXACT):
         prompt, completion = _prompt_cost(usage, rates), _completion_cost(usage, rates)
-        total = prompt + completion + rates.request
+        total = prompt + completion + rates.request * max(usage.search_units, 1)
         if usage.web_search_requests and rates.web_search is not None:
             total += rates.web_search * usage.web_search_requests
     return total, prompt, completion

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from typing import Any
 
 from turnpike.domain.catalog import Provider
-from turnpike.ports import ProviderAdapter
+from turnpike.ports import OperationAdapter, ProviderAdapter
 
 WIRES: Mapping[str, str] = {
     "anthropic": "anthropic.adapter:build_adapter",
@@ -21,6 +22,11 @@ WIRES: Mapping[str, str] = {
 }
 """Where each is built, from the provider's slug; loaded when first needed, so that a start pays for no other."""
 
+OPERATIONS: Mapping[tuple[str, str], str] = {
+    ("embeddings", "openai_compatible"): "openai_compatible.embeddings:build_adapter",
+}
+"""By operation and wire format, what a wire format offers besides chats; likewise."""
+
 
 def adapter_for(provider: Provider, wire: str | None = None) -> ProviderAdapter:
     """`wire` is an endpoint's own, where it differs from its provider's.
@@ -29,8 +35,13 @@ def adapter_for(provider: Provider, wire: str | None = None) -> ProviderAdapter:
     """
     name = wire or provider.wire
     check_wire(provider, wire)
-    module, _, function = WIRES[name].partition(":")
-    build: Callable[[str], ProviderAdapter] = getattr(import_module(f"turnpike.providers.{module}"), function)
+    build: Callable[[str], ProviderAdapter] = _load(WIRES[name])
+    return build(provider.slug)
+
+
+def operation_adapter_for(operation: str, provider: Provider, wire: str | None = None) -> OperationAdapter:
+    """Only for what `OPERATIONS` holds."""
+    build: Callable[[str], OperationAdapter] = _load(OPERATIONS[operation, wire or provider.wire])
     return build(provider.slug)
 
 
@@ -40,3 +51,8 @@ def check_wire(provider: Provider, wire: str | None = None) -> None:
     if name not in WIRES:
         known = ", ".join(sorted(WIRES))
         raise ValueError(f"provider {provider.slug}: wire {name!r} is none of {known}")
+
+
+def _load(path: str) -> Any:
+    module, _, function = path.partition(":")
+    return getattr(import_module(f"turnpike.providers.{module}"), function)

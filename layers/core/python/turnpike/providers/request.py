@@ -19,5 +19,7 @@ class ProviderRequest:
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
-    body: Mapping[str, Any] = field(repr=False)
+    body: Mapping[str, Any] = field(repr=False, default_factory=dict)
     signing: Signing | None = None
+    raw: bytes | None = field(repr=False, default=None)
+    """In the place of `body`."""

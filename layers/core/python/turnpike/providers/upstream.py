@@ -12,19 +12,21 @@ import httpx2
 import orjson
 
 from turnpike.domain.catalog import Endpoint, Provider
-from turnpike.domain.chat import ChatRequest, Completion, Delta
+from turnpike.domain.chat import ChatRequest, Completion, Delta, ProviderPreferences
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.routing import options_for
-from turnpike.ports import ProviderAdapter, Signer, StreamDecoder, TokenSource, UpstreamRequest
+from turnpike.ports import OperationAdapter, ProviderAdapter, Reply, Signer, StreamDecoder, TokenSource, UpstreamRequest
 from turnpike.providers.failures import failure, unreachable, unreadable
 from turnpike.providers.fetch import Fetcher
 from turnpike.providers.options import with_options
 from turnpike.providers.readahead import ReadAhead
-from turnpike.providers.registry import adapter_for
+from turnpike.providers.registry import OPERATIONS, adapter_for, operation_adapter_for
 from turnpike.providers.remote_media import has_parts, with_fetched_media
 from turnpike.providers.transport import BROKEN, HEADERS, LATE, PooledTransport, chunks_of, post_form, read_body
+from turnpike.providers.turns import in_turn
 
 if TYPE_CHECKING:
+    from turnpike.domain.operation import Operation, OperationRequest, ResultT
     from turnpike.providers.customer_credentials import CustomerCredentials
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -32,14 +34,19 @@ _MAX_ERROR_BYTES = 256 * 1024
 _SHORTEST_SECRET = 12
 """What is shorter is a word, as the demo provider's key is, and may stand in any message."""
 _SECRET_HEADERS = ("authorization", "x-amz-security-token")
+_AT_ONCE = 8
+"""Requests that one operation makes of a provider that takes less at a time than was asked for."""
 _PARTING_S = 0.1
 """For the last bytes after an answer's end, with which its connection can be used again."""
+
+
+_ParseError = Callable[[int, Mapping[str, str], bytes], UpstreamError]
 
 
 class _Call(NamedTuple):
     """A request that is ready to be sent, and the secrets in it that no message may repeat."""
 
-    adapter: ProviderAdapter
+    parse_error: _ParseError
     sent: httpx2.Request
     secrets: Sequence[str]
 
@@ -80,25 +87,41 @@ class HttpUpstream:
 
     async def complete(self, request: ChatRequest, endpoint: Endpoint) -> Completion:
         began = time.monotonic()
-        call = await self._prepare(request, endpoint)
+        adapter = self._adapter(endpoint)
+        call = await self._prepare(adapter, request, endpoint)
         try:
-            within_s = endpoint.timeouts.whole_s - (time.monotonic() - began)
-            async with asyncio.timeout(within_s), self._send(call.sent) as response:
-                if response.status_code != 200:
-                    raise await _refusal(call.adapter, response)
-                body = await read_body(response, _MAX_ANSWER_BYTES)
-            if len(body) > _MAX_ANSWER_BYTES:
-                raise unreadable(endpoint.provider, "The provider sent an answer that is too large")
-            return call.adapter.parse_completion(body)
+            reply = await self._fetch(call, endpoint, endpoint.timeouts.whole_s - (time.monotonic() - began))
+            return adapter.parse_completion(reply.body)
         except (*LATE, *BROKEN, UpstreamError) as error:
             failed = _failure(error, endpoint, call.secrets)
         # Here, and not there, so that the library's error is not its context: that one holds the request.
         raise failed
 
+    def offers(self, operation: "Operation", endpoint: Endpoint) -> bool:
+        return (operation, endpoint.wire or self._find_provider(endpoint.provider).wire) in OPERATIONS
+
+    async def perform(self, request: "OperationRequest[ResultT]", endpoint: Endpoint) -> "ResultT":
+        began = time.monotonic()
+        adapter = self._operation_adapter(request.operation, endpoint)
+        key, signer = await self._credential(endpoint)
+        calls = [
+            await self._ready(built, adapter.parse_error, request.provider, endpoint, key, signer)
+            for built in adapter.build_requests(request, endpoint, key)
+        ]
+        within_s = endpoint.timeouts.whole_s - (time.monotonic() - began)
+        try:
+            replies = await in_turn([partial(self._fetch, call, endpoint, within_s) for call in calls], _AT_ONCE)
+            result: ResultT = adapter.parse_replies(replies, request, endpoint)
+            return result
+        except (*LATE, *BROKEN, UpstreamError) as error:
+            failed = _failure(error, endpoint, calls[0].secrets)
+        raise failed
+
     async def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
         began = time.monotonic()
-        call = await self._prepare(request, endpoint)
-        decoder = call.adapter.stream_decoder(endpoint)
+        adapter = self._adapter(endpoint)
+        call = await self._prepare(adapter, request, endpoint)
+        decoder = adapter.stream_decoder(endpoint)
         incoming = ReadAhead()
         reader = asyncio.create_task(self._read_ahead(incoming, call))
         try:
@@ -120,7 +143,7 @@ class HttpUpstream:
         try:
             async with self._send(call.sent) as response:
                 if response.status_code != 200:
-                    raise await _refusal(call.adapter, response)
+                    raise await _refusal(call, response)
                 async for chunk in chunks_of(response):
                     if not incoming.put(chunk):
                         await incoming.room()
@@ -130,9 +153,18 @@ class HttpUpstream:
         else:
             incoming.end()
 
-    async def _prepare(self, request: ChatRequest, endpoint: Endpoint) -> _Call:
+    async def _fetch(self, call: _Call, endpoint: Endpoint, within_s: float) -> Reply:
+        """Raises any of LATE and BROKEN, and UpstreamError."""
+        async with asyncio.timeout(within_s), self._send(call.sent) as response:
+            if response.status_code != 200:
+                raise await _refusal(call, response)
+            body = await read_body(response, _MAX_ANSWER_BYTES)
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise unreadable(endpoint.provider, "The provider sent an answer that is too large")
+        return Reply(response.headers, body)
+
+    async def _prepare(self, adapter: ProviderAdapter, request: ChatRequest, endpoint: Endpoint) -> _Call:
         """Raises InvalidRequest for what the client sent, UpstreamError for our own credential."""
-        adapter = self._adapter(endpoint)
         if has_parts(request.messages):
             # Half of the time to the first token, of which the provider needs some, too.
             within_s = endpoint.timeouts.first_token_s / 2
@@ -140,11 +172,23 @@ class HttpUpstream:
             request = replace(request, messages=messages)
         key, signer = await self._credential(endpoint)
         built = adapter.build_request(request, endpoint, key)
+        return await self._ready(built, adapter.parse_error, request.provider, endpoint, key, signer)
+
+    async def _ready(
+        self,
+        built: UpstreamRequest,
+        parse_error: _ParseError,
+        preferences: ProviderPreferences,
+        endpoint: Endpoint,
+        key: str,
+        signer: Signer | None,
+    ) -> _Call:
         content = built.body
-        if request.provider.options:
-            content = with_options(content, options_for(request.provider, self._find_provider(endpoint.provider)))
+        if preferences.options:
+            content = with_options(content, options_for(preferences, self._find_provider(endpoint.provider)))
         try:
-            url, body = httpx2.URL(built.url), orjson.dumps(content)
+            url = httpx2.URL(built.url)
+            body = orjson.dumps(content) if built.raw is None else built.raw
         except httpx2.InvalidURL:
             fault: Exception = unreachable(endpoint.provider, "The provider's address is not valid")
         except TypeError:
@@ -153,7 +197,7 @@ class HttpUpstream:
             headers = built.headers if built.signing is None else await self._signed(built, url, body, signer, endpoint)
             connect = {"timeout": {"connect": endpoint.timeouts.connect_s}}
             sent = httpx2.Request("POST", url, headers={**HEADERS, **headers}, content=body, extensions=connect)
-            return _Call(adapter, sent, (key,) if built.signing is None else _secrets_in(headers))
+            return _Call(parse_error, sent, (key,) if built.signing is None else _secrets_in(headers))
         raise fault
 
     async def _credential(self, endpoint: Endpoint) -> tuple[str, Signer | None]:
@@ -170,6 +214,10 @@ class HttpUpstream:
         from turnpike.providers.customer_credentials import CustomerCredentials
 
         return CustomerCredentials(partial(post_form, self._transport))
+
+    def _operation_adapter(self, operation: "Operation", endpoint: Endpoint) -> OperationAdapter:
+        provider = self._find_provider(endpoint.provider)
+        return operation_adapter_for(operation, provider, endpoint.wire)
 
     def _adapter(self, endpoint: Endpoint) -> ProviderAdapter:
         provider = self._find_provider(endpoint.provider)
@@ -242,6 +290,6 @@ def _secrets_in(headers: Mapping[str, str]) -> list[str]:
     return [value for name, value in headers.items() if name.lower() in _SECRET_HEADERS]
 
 
-async def _refusal(adapter: ProviderAdapter, response: httpx2.Response) -> UpstreamError:
+async def _refusal(call: _Call, response: httpx2.Response) -> UpstreamError:
     body = await read_body(response, _MAX_ERROR_BYTES)
-    return adapter.parse_error(response.status_code, response.headers, body)
+    return call.parse_error(response.status_code, response.headers, body)

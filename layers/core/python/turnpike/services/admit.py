@@ -21,6 +21,8 @@ from turnpike.ports import Ledger
 from turnpike.services.leases import Leases
 from turnpike.services.reserve import OwnHold, Reserve
 
+Rates = Callable[[Endpoint], Pricing]
+
 _WORTHWHILE_TOKENS = 16
 """Credit for fewer output tokens than this answers nothing; OpenAI's own minimum for an answer is 16."""
 
@@ -49,11 +51,6 @@ class _Asked(NamedTuple):
     prompt_tokens: int
     now_s: int
     media: Media
-
-    @property
-    def key_counts_byok(self) -> bool:
-        """Whether the key's limit counts what the customer's own provider accounts are charged."""
-        return self.principal.key.limit is not None and self.principal.key.include_byok_in_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +99,14 @@ class Admit:
         output_tokens = min(self.allowance_tokens, longest) if max_tokens is None else max_tokens
         hold = self._new_hold(asked, route, output_tokens)
         floor = _floor(asked, route, longest, hold)
-        reserve: Reserve | None = None
-        if self.leases and hold.byok_amount is None:
-            # A lease counts against the key's limit what it may cost us, and nothing else.
-            reserve = self.leases.take(asked.principal, hold.amount, floor=floor)
-        if reserve is None:
-            try:
-                reserve = await self._hold(hold, floor=floor)
-            except (InsufficientCredit, KeyLimitExceeded) as error:
-                affordable = _affordable(asked, route, error)
-                if max_tokens is not None or affordable < max(_WORTHWHILE_TOKENS, min(least_tokens, output_tokens)):
-                    raise _refusal(error, asked.principal, output_tokens, affordable) from None
-                max_tokens = min(affordable, longest)
-                reserve = await self._hold_less(asked, hold, route, max_tokens)
+        try:
+            reserve = await self.set_aside(asked.principal, hold, floor=floor)
+        except (InsufficientCredit, KeyLimitExceeded) as error:
+            affordable = _affordable(asked, route, error)
+            if max_tokens is not None or affordable < max(_WORTHWHILE_TOKENS, min(least_tokens, output_tokens)):
+                raise _refusal(error, asked.principal, output_tokens, affordable) from None
+            max_tokens = min(affordable, longest)
+            reserve = await self._hold_less(asked, hold, route, max_tokens)
         return Admission(
             asked.generation_id,
             asked.principal,
@@ -126,25 +118,49 @@ class Admit:
             asked.media,
         )
 
-    def _new_hold(self, asked: _Asked, route: Sequence[Endpoint], output_tokens: int) -> Hold:
-        amount = worst_cost(route, asked.prompt_tokens, output_tokens, asked.now_s, media=asked.media)
+    def build_hold(
+        self,
+        principal: Principal,
+        generation_id: GenerationId,
+        route: Sequence[Endpoint],
+        cost: Callable[[Rates], NanoUsd],
+        *,
+        now_s: int,
+    ) -> Hold:
+        """`cost` is the most that any of the route may cost, at rates of one's choice."""
+        amount = cost(charged)
         byok_amount = None
-        if asked.key_counts_byok and any(endpoint.byok for endpoint in route):
+        if _counts_byok(principal) and any(endpoint.byok for endpoint in route):
             # Only one of them will answer, and none counts more than the one that counts most.
-            counted = worst_cost(
-                route, asked.prompt_tokens, output_tokens, asked.now_s, rates=_counted, media=asked.media
-            )
-            byok_amount = NanoUsd(counted - amount)
+            byok_amount = NanoUsd(cost(counted) - amount)
         return Hold(
-            asked.generation_id,
-            asked.principal.account_id,
-            asked.principal.key.hash,
+            generation_id,
+            principal.account_id,
+            principal.key.hash,
             amount,
-            created_at_s=asked.now_s,
-            expires_at_s=asked.now_s + self.hold_ttl_s,
-            key_limit=key_limit_of(asked.principal.key, asked.now_s),
+            created_at_s=now_s,
+            expires_at_s=now_s + self.hold_ttl_s,
+            key_limit=key_limit_of(principal.key, now_s),
             byok_amount=byok_amount,
         )
+
+    async def set_aside(self, principal: Principal, hold: Hold, *, floor: NanoUsd = ZERO) -> Reserve:
+        """A share of a lease where one has it left, else the hold itself.
+
+        Raises InsufficientCredit, KeyLimitExceeded, TemporarilyBusy.
+        """
+        if self.leases and hold.byok_amount is None:
+            # A lease counts against the key's limit what it may cost us, and nothing else.
+            share = self.leases.take(principal, hold.amount, floor=floor)
+            if share is not None:
+                return share
+        return await self._hold(hold, floor=floor)
+
+    def _new_hold(self, asked: _Asked, route: Sequence[Endpoint], output_tokens: int) -> Hold:
+        def cost(rates: Rates) -> NanoUsd:
+            return worst_cost(route, asked.prompt_tokens, output_tokens, asked.now_s, rates=rates, media=asked.media)
+
+        return self.build_hold(asked.principal, asked.generation_id, route, cost, now_s=asked.now_s)
 
     async def _hold(self, hold: Hold, *, floor: NanoUsd = ZERO) -> Reserve:
         await run_sync(partial(self.ledger.hold, hold, floor=floor))
@@ -160,15 +176,17 @@ class Admit:
             raise _refusal(error, asked.principal, affordable, left) from None
 
 
-Rates = Callable[[Endpoint], Pricing]
+def _counts_byok(principal: Principal) -> bool:
+    """Whether the key's limit counts what the customer's own provider accounts are charged."""
+    return principal.key.limit is not None and principal.key.include_byok_in_limit
 
 
-def _charged(endpoint: Endpoint) -> Pricing:
+def charged(endpoint: Endpoint) -> Pricing:
     """What our credit pays."""
     return endpoint.charged(endpoint.pricing)
 
 
-def _counted(endpoint: Endpoint) -> Pricing:
+def counted(endpoint: Endpoint) -> Pricing:
     """What counts against a key's limit that counts everything: what is charged, here and there."""
     return endpoint.pricing if endpoint.byok is None else multiplied(endpoint.pricing, 1 + endpoint.byok.fee)
 
@@ -179,7 +197,7 @@ def worst_cost(
     output_tokens: int,
     at_s: float,
     *,
-    rates: Rates = _charged,
+    rates: Rates = charged,
     media: Media = NO_MEDIA,
 ) -> NanoUsd:
     """What the dearest endpoint of the route would charge: any of them may end up serving, at any of the prices that
@@ -192,7 +210,7 @@ def worst_cost(
             + each.dearest(media.output_parts, each.output) * output_tokens
             + each.request
             + (each.image or 0) * media.images
-            for each in _reachable(route, prompt_tokens, at_s, rates)
+            for each in reachable(route, prompt_tokens, at_s, rates)
         )
     )
 
@@ -203,7 +221,7 @@ def affordable_tokens(
     available: NanoUsd,
     at_s: float,
     *,
-    rates: Rates = _charged,
+    rates: Rates = charged,
     media: Media = NO_MEDIA,
 ) -> int:
     """Output tokens that `available` pays for on the dearest endpoint, after the prompt; 0 if not even that."""
@@ -219,15 +237,15 @@ def dearest_output(
     prompt_tokens: int,
     at_s: float,
     *,
-    rates: Rates = _charged,
+    rates: Rates = charged,
     media: Media = NO_MEDIA,
 ) -> Decimal:
     """The most that a token of the answer may cost."""
-    reachable = _reachable(route, prompt_tokens, at_s, rates)
-    return max(each.dearest(media.output_parts, each.output) for each in reachable)
+    met = reachable(route, prompt_tokens, at_s, rates)
+    return max(each.dearest(media.output_parts, each.output) for each in met)
 
 
-def _reachable(route: Sequence[Endpoint], prompt_tokens: int, at_s: float, rates: Rates) -> Iterator[Pricing]:
+def reachable(route: Sequence[Endpoint], prompt_tokens: int, at_s: float, rates: Rates) -> Iterator[Pricing]:
     for endpoint in route:
         pricing = rates(endpoint)
         if pricing.overrides:
@@ -242,13 +260,13 @@ def _floor(asked: _Asked, route: Sequence[Endpoint], longest: int, hold: Hold) -
     """
     if asked.request.max_tokens is not None or (asked.request.stream and hold.byok_amount is None):
         return ZERO
-    rates = _charged if hold.byok_amount is None else _counted
+    rates = charged if hold.byok_amount is None else counted
     return worst_cost(route, asked.prompt_tokens, longest, asked.now_s, rates=rates, media=asked.media)
 
 
 def _affordable(asked: _Asked, route: Sequence[Endpoint], error: InsufficientCredit | KeyLimitExceeded) -> int:
-    counts_byok = isinstance(error, KeyLimitExceeded) and asked.key_counts_byok
-    rates = _counted if counts_byok else _charged
+    counts_byok = isinstance(error, KeyLimitExceeded) and _counts_byok(asked.principal)
+    rates = counted if counts_byok else charged
     return affordable_tokens(route, asked.prompt_tokens, _room(error), asked.now_s, rates=rates, media=asked.media)
 
 
@@ -261,7 +279,7 @@ def _refusal(
 ) -> InsufficientCredit | KeyLimitExceeded:
     if isinstance(error, InsufficientCredit):
         return _too_little(error.available, requested, affordable)
-    return _over_limit(principal, error.remaining)
+    return over_limit(principal, error.remaining)
 
 
 def _too_little(available: NanoUsd, requested: int, affordable: int) -> InsufficientCredit:
@@ -277,7 +295,7 @@ def _too_little(available: NanoUsd, requested: int, affordable: int) -> Insuffic
     )
 
 
-def _over_limit(principal: Principal, remaining: NanoUsd) -> KeyLimitExceeded:
+def over_limit(principal: Principal, remaining: NanoUsd) -> KeyLimitExceeded:
     window = principal.key.limit_reset or "total"
     return KeyLimitExceeded(
         f"Key limit exceeded ({window} limit). Raise the key's limit with PATCH /keys/{principal.key.hash}",

@@ -13,19 +13,23 @@ from turnpike.domain.compression import most_sent
 from turnpike.domain.estimate import estimate_prompt_tokens
 from turnpike.domain.health import Health, no_health
 from turnpike.domain.ids import new_generation_id
-from turnpike.domain.routing import Policy, Route, plan_route
+from turnpike.domain.routing import Policy, Route, RoutedRequest, plan_route
 from turnpike.domain.stickiness import Stickiness, conversation_of
 from turnpike.ports import Upstream
 from turnpike.services.admit import Admit
 from turnpike.services.attempts import Attempts, Watch
-from turnpike.services.chat_call import ChatCall, Emit, Origin
+from turnpike.services.chat_call import ChatCall, Emit
 from turnpike.services.credit_line import CreditLine
 from turnpike.services.free_pass import CountFree, FreePass
+from turnpike.services.generation_call import Origin
 from turnpike.services.hedge import Hedge
 from turnpike.services.own_keys import RouteOwn
 from turnpike.services.report_usage import ReportUsage
 
 __all__ = ["ChatCall", "CompleteChat", "Emit", "Origin"]
+
+Plan = Callable[[Catalog, Policy | None], Route]
+"""Raises ModelNotFound or NoEndpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +53,9 @@ class CompleteChat:
 
     async def __call__(self, principal: Principal, request: ChatRequest, origin: Origin) -> ChatCall:
         """Raises RequestError or ServiceError, and then nothing is held."""
-        catalog = self.catalog()
         prompt_tokens = estimate_prompt_tokens(request)
-        own = await self.route_own(principal, catalog) if self.route_own else None
-        if own is None:
-            route = self._plan(principal, request, catalog, prompt_tokens)
-        else:
-            catalog = own.catalog
-            route = await own.open(self._plan(principal, request, catalog, prompt_tokens, own.policy))
-        free_pass = FreePass(self.count_free, principal.account_id)
-        attempts = Attempts(
-            self.watch,
-            await free_pass.admit(route),
-            catalog,
-            free_pass=free_pass,
-            models=request.models,
-            deadline=origin.deadline,
-            prompt_tokens=prompt_tokens,
-        )
+        catalog, route = await self.open_route(principal, partial(self._plan, principal, request, prompt_tokens))
+        attempts = await self.open_attempts(principal, request, catalog, route, origin, prompt_tokens)
         sent_tokens = _most_sent(request, attempts.endpoints, catalog, prompt_tokens)
         now = self.now()
         admission = await self.admit(
@@ -103,13 +92,44 @@ class CompleteChat:
             on_success=partial(self._stick, principal, request),
         )
 
+    async def open_route(self, principal: Principal, plan: Plan) -> tuple[Catalog, Route]:
+        """The route as it was planned, over the account's own provider keys where it brings any; and the catalog that
+        it was planned with. Raises RequestError or TemporarilyBusy.
+        """
+        catalog = self.catalog()
+        own = await self.route_own(principal, catalog) if self.route_own else None
+        if own is None:
+            return catalog, plan(catalog, None)
+        return own.catalog, await own.open(plan(own.catalog, own.policy))
+
+    async def open_attempts(
+        self,
+        principal: Principal,
+        request: RoutedRequest,
+        catalog: Catalog,
+        route: Route,
+        origin: Origin,
+        prompt_tokens: int,
+    ) -> Attempts:
+        """Raises FreeModelsExhausted, TemporarilyBusy, and AttemptsFailed where all asked to be left alone."""
+        free_pass = FreePass(self.count_free, principal.account_id)
+        return Attempts(
+            self.watch,
+            await free_pass.admit(route),
+            catalog,
+            free_pass=free_pass,
+            models=request.models,
+            deadline=origin.deadline,
+            prompt_tokens=prompt_tokens,
+        )
+
     def _plan(
         self,
         principal: Principal,
         request: ChatRequest,
-        catalog: Catalog,
         prompt_tokens: int,
-        policy: Policy | None = None,
+        catalog: Catalog,
+        policy: Policy | None,
     ) -> Route:
         random, sticky = self.random, None
         conversation = conversation_of(principal.account_id, request) if self.stickiness else None

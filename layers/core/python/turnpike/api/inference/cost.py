@@ -4,9 +4,10 @@ from typing import Any
 
 from turnpike.api.inference.skin import Call
 from turnpike.domain.money import present_usd
+from turnpike.services.generation_call import GenerationCall
 
 
-def present_cost(call: Call) -> dict[str, Any]:
+def present_cost(call: "Call | GenerationCall") -> dict[str, Any]:
     upstream = call.upstream_cost
     return {
         "cost": present_usd(call.cost),

@@ -57,7 +57,7 @@ class InferenceEndpoint:
         principal = await inference.guard.inference(headers)
         content = await read_json(Request(scope, receive))
         request = skin.parse_request(content, headers)
-        origin = _origin(scope, headers, arrived_at)
+        origin = origin_from(scope, headers, arrived_at)
         asked = Asked(request, content, headers)
         lookup = None
         if inference.find_answer is not None and request.caching is not None and request.caching.enabled:
@@ -125,7 +125,7 @@ def _beside(error: TurnpikeError, call: Call, headers: Headers) -> Mapping[str, 
     return {"openrouter_metadata": present_metadata(call)}
 
 
-def _origin(scope: Scope, headers: Headers, arrived_at: float) -> Origin:
+def origin_from(scope: Scope, headers: Headers, arrived_at: float) -> Origin:
     context = scope.get("aws.context")
     left_s = context.get_remaining_time_in_millis() / 1000 if context else _LONGEST_S
     return Origin(

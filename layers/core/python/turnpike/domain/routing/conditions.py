@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from turnpike.domain.catalog import Endpoint, Model
-from turnpike.domain.chat import ChatRequest
+from turnpike.domain.routing.request import RoutedRequest
 from turnpike.domain.routing.route import Exclusion
 from turnpike.domain.routing.terms import Terms, demanded_parameters, preferred_parameters, takes, tier_of
 from turnpike.domain.slugs import Slug
@@ -20,6 +20,7 @@ PRICE = "max_price"
 CONTEXT = "context_length"
 INPUTS = "input_modalities"
 OUTPUTS = "output_modalities"
+OPERATION = "operation"
 SEARCH = "web_search"
 TIER = "service_tier"
 NOT_FREE = "free_models"
@@ -133,16 +134,17 @@ class Filters:
                 _prefer(sifted, CONTEXT, lambda endpoint: endpoint.context_length == longest)
 
 
-def shortens_prompts(request: ChatRequest, endpoint: Endpoint) -> bool:
+def shortens_prompts(request: RoutedRequest, endpoint: Endpoint) -> bool:
     """Whether a prompt that is too long for the endpoint is shortened rather than refused."""
     if request.context_compression is None:
         return endpoint.context_length <= _SMALL_CONTEXT
     return request.context_compression
 
 
-def unmet_parameters(request: ChatRequest, endpoint: Endpoint) -> list[str]:
+def unmet_parameters(request: RoutedRequest, endpoint: Endpoint) -> list[str]:
     """What the client requires and the endpoint would drop."""
-    return sorted(name for name in demanded_parameters(request) if not takes(endpoint, name))
+    demanded = demanded_parameters(request) if request.provider.require_parameters else request.demands
+    return sorted(name for name in demanded if not takes(endpoint, name))
 
 
 def _first_unmet(conditions: Iterable[Condition], endpoint: Endpoint) -> str | None:
@@ -174,6 +176,8 @@ def _conditions(terms: Terms) -> Iterable[Condition]:
     if preferences.require_parameters:
         demanded = demanded_parameters(request)
         yield PARAMETERS, lambda e: not e.supported_parameters or demanded <= e.supported_parameters
+    elif request.demands:
+        yield PARAMETERS, lambda e: not e.supported_parameters or request.demands <= e.supported_parameters
     yield from _length_conditions(terms)
 
 

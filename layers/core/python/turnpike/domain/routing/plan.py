@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from random import Random
 
 from turnpike.domain.catalog import Catalog, Endpoint
-from turnpike.domain.chat import ChatRequest, SortBy
+from turnpike.domain.chat import SortBy
 from turnpike.domain.health import Health, no_health
 from turnpike.domain.routing.conditions import Filters, Policy
 from turnpike.domain.routing.ordering import Ordering
 from turnpike.domain.routing.refusals import no_endpoints
+from turnpike.domain.routing.request import RoutedRequest
 from turnpike.domain.routing.route import Exclusion, Route
 from turnpike.domain.routing.targets import Finder
 from turnpike.domain.routing.terms import terms_of
 
 
 def plan_route(
-    request: ChatRequest,
+    request: RoutedRequest,
     catalog: Catalog,
     *,
     prompt_tokens: int,

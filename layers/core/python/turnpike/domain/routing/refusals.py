@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from turnpike.domain.availability import Availability, ExcludedCandidate
 from turnpike.domain.catalog import Endpoint, Model
+from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import NoEndpoints
 from turnpike.domain.routing import conditions as reasons
 from turnpike.domain.routing.conditions import Target, unmet_parameters
@@ -103,6 +104,8 @@ def _parameters(refusal: _Refusal) -> _Advice:
         # OpenRouter's own sentence.
         tool = request.parameters["tools"][0]["function"]["name"]
         message = f'No endpoints found that support tool use. Try disabling "{tool}"'
+    if not request.provider.require_parameters:
+        return fewest[0], f"leave out {_listed(fewest)}, or ask a model that supports it", message
     return "provider.require_parameters", f"leave out {_listed(fewest)}, or do without require_parameters", message
 
 
@@ -145,6 +148,8 @@ def _context(refusal: _Refusal) -> _Advice:
     if asked is not None and asked > longest:
         return "max_tokens", f"ask for at most {longest} tokens, not {asked}", None
     context = max(endpoint.context_length for endpoint in endpoints)
+    if not isinstance(refusal.terms.request, ChatRequest):
+        return "input", f"shorten the longest input; the context takes {context} tokens", None
     return "messages", f"shorten the prompt; the context takes {context} tokens", None
 
 
@@ -164,7 +169,16 @@ def _outputs(refusal: _Refusal) -> _Advice:
     message = (
         f"No endpoints found that support the requested output modalities: {_listed(sorted(refusal.terms.outputs))}"
     )
+    if "modalities" not in refusal.terms.request.parameters:
+        kinds = ",".join(sorted(refusal.terms.outputs))
+        return "model", f"the model gives {_listed(given)}; GET /models?output_modalities={kinds} lists others", message
     return "modalities", f"the model gives {_listed(given)}", message
+
+
+def _operation(refusal: _Refusal) -> _Advice:
+    kinds = ",".join(sorted(refusal.terms.outputs))
+    advice = f"{refusal.providers(reasons.OPERATION)} cannot be asked for {kinds} here; ask for another model"
+    return "model", f"{advice} of GET /models?output_modalities={kinds}", None
 
 
 def _search(_: _Refusal) -> _Advice:
@@ -205,6 +219,7 @@ _ADVICE: Mapping[str, Callable[[_Refusal], _Advice]] = {
     reasons.CONTEXT: _context,
     reasons.INPUTS: _inputs,
     reasons.OUTPUTS: _outputs,
+    reasons.OPERATION: _operation,
     reasons.SEARCH: _search,
     reasons.NOT_FREE: _not_free,
     reasons.BYOK: _byok_required,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from turnpike.domain.auto_router import Task, choose_models, classify, free_models
 from turnpike.domain.availability import Availability
 from turnpike.domain.catalog import Catalog, Model
+from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import ModelNotFound, NoEndpoints, RequestError
 from turnpike.domain.health import endpoint_key
 from turnpike.domain.routing.conditions import Filters, Target
@@ -60,8 +61,10 @@ class Finder(NamedTuple):
         strategy: Strategy = "free"
         if slug.model == AUTO:
             strategy = "auto"
+            if not isinstance(self.terms.request, ChatRequest):
+                raise _chats_alone(self.terms)
             found.task = classify(self.terms.request, self.terms.inputs, self.terms.prompt_tokens)
-            models = self._auto_models(slug, found.task)
+            models = self._auto_models(slug, self.terms.request, found.task)
         elif slug.model == FREE:
             models = self._free_models(slug)
         else:
@@ -86,11 +89,11 @@ class Finder(NamedTuple):
             raise ModelNotFound(text) from None
         raise _no_variant(slug, base)
 
-    def _auto_models(self, slug: Slug, task: Task) -> list[Model]:
+    def _auto_models(self, slug: Slug, request: ChatRequest, task: Task) -> list[Model]:
         for fully in (True, False):
             models = choose_models(
                 self.catalog,
-                self.terms.request,
+                request,
                 task,
                 serves=lambda model, fully=fully: self.filters.serves(Target(model, slug), fully=fully),  # type: ignore[misc]
                 answered=self._answered,
@@ -145,6 +148,13 @@ def _no_variant(slug: Slug, base: Model) -> NoEndpoints:
         constraint=("model", advice),
     )
     return NoEndpoints(f"No endpoints found for {slug.model}: {base.id} {what}; {advice}", availability)
+
+
+def _chats_alone(terms: Terms) -> NoEndpoints:
+    kinds = ",".join(sorted(terms.outputs))
+    advice = f"name a model; GET /models?output_modalities={kinds} lists them"
+    availability = Availability("constraint_filtered", [AUTO], constraint=("model", advice))
+    return NoEndpoints(f"{AUTO} chooses among models for chats alone: {advice}", availability)
 
 
 def _nothing_matches(router: str) -> NoEndpoints:

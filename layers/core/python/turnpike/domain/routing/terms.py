@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from turnpike.domain.catalog import Catalog, Endpoint, Provider
-from turnpike.domain.chat import ChatRequest, Message, ProviderPreferences
+from turnpike.domain.chat import ProviderPreferences
+from turnpike.domain.routing.request import RoutedRequest
 
 _TIERS = frozenset({"flex", "priority", "ultrafast"})
 _TIERS_ASKED: Mapping[str, tuple[str, ...]] = {
@@ -14,17 +15,12 @@ _TIERS_ASKED: Mapping[str, tuple[str, ...]] = {
     "ultrafast": ("ultrafast", "priority"),
 }
 """The tiers that a `service_tier` opens, the preferred one first: https://openrouter.ai/docs/guides/features/service-tiers"""
-_KINDS: Mapping[str, str] = {
-    "image_url": "image",
-    "file": "file",
-    "input_audio": "audio",
-    "video_url": "video",
-    "input_video": "video",
-}
 _RESERVED = frozenset(
     {"model", "models", "modelid", "stream", "streamoptions", "servicetier", "speed", "n", "background", "store"}
     | {"maxtokens", "maxcompletiontokens", "maxoutputtokens", "generationconfig", "inferenceconfig"}
     | {"messages", "input", "contents", "system", "systeminstruction", "prompt", "tools"}
+    | {"texts", "inputs", "images", "requests", "documents", "query", "queries", "sources", "topn", "numberofresults"}
+    | {"inputtext", "dimensions", "outputdimension", "outputdimensionality", "encodingformat", "embeddingtypes"}
 )
 """Names in lower case without underscores, in the spelling of any wire format."""
 _HINTS = frozenset({"cache_control", "prompt_cache_key", "prompt_cache_options", "service_tier", "modalities"})
@@ -67,7 +63,7 @@ class Names:
 class Terms(NamedTuple):
     """A request, with its names of providers in the catalog's own spelling."""
 
-    request: ChatRequest
+    request: RoutedRequest
     prompt_tokens: int
     order: Names
     only: Names
@@ -84,7 +80,7 @@ class Terms(NamedTuple):
         return self.request.parameters.get("service_tier") == "default"
 
 
-def terms_of(request: ChatRequest, catalog: Catalog, prompt_tokens: int) -> Terms:
+def terms_of(request: RoutedRequest, catalog: Catalog, prompt_tokens: int) -> Terms:
     preferences = request.provider
     slugs: Mapping[str, str] = {}
     if preferences.order or preferences.only or preferences.ignore:
@@ -95,8 +91,8 @@ def terms_of(request: ChatRequest, catalog: Catalog, prompt_tokens: int) -> Term
         order=_spelled(preferences.order, slugs),
         only=_spelled(preferences.only, slugs),
         ignore=_spelled(preferences.ignore, slugs),
-        inputs=_inputs(request.messages),
-        outputs=frozenset(request.parameters.get("modalities") or ("text",)),
+        inputs=request.input_kinds,
+        outputs=request.output_kinds,
         tiers=_TIERS_ASKED.get(request.parameters.get("service_tier") or "", ()),
     )
 
@@ -117,7 +113,7 @@ def options_for(preferences: ProviderPreferences, provider: Provider) -> Mapping
     return {name: value for name, value in options.items() if name.lower().replace("_", "") not in _RESERVED}
 
 
-def demanded_parameters(request: ChatRequest) -> frozenset[str]:
+def demanded_parameters(request: RoutedRequest) -> frozenset[str]:
     """Parameters that an endpoint must take, where the client requires that none is dropped."""
     parameters = request.parameters
     demanded = set(parameters) - _HINTS
@@ -136,7 +132,7 @@ def demanded_parameters(request: ChatRequest) -> frozenset[str]:
     return frozenset(demanded)
 
 
-def preferred_parameters(request: ChatRequest) -> list[str]:
+def preferred_parameters(request: RoutedRequest) -> list[str]:
     """Parameters for whose sake endpoints are left out that would drop them, as long as others take them.
 
     https://openrouter.ai/docs/guides/routing/provider-selection#default-parameter-preferences
@@ -165,15 +161,6 @@ def _spelled(names: Iterable[str], slugs: Mapping[str, str]) -> Names:
 def _means(name: str, tag: str) -> bool:
     # The tier that was called `fast` is `priority` now, and both are in use.
     return tag == name or tag.startswith(f"{name}/") or (name.endswith("/fast") and tag == f"{name[:-5]}/priority")
-
-
-def _inputs(messages: Iterable[Message]) -> frozenset[str]:
-    found: set[str] = set()
-    for message in messages:
-        content = message.get("content")
-        if isinstance(content, list):
-            found.update(_KINDS[part["type"]] for part in content if part.get("type") in _KINDS)
-    return frozenset(found)
 
 
 def _reasons(reasoning: Mapping[str, Any]) -> bool:

@@ -1,0 +1,1 @@
+"""OpenAI's embeddings, as OpenRouter has them: `POST /embeddings`."""

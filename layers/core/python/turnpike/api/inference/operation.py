@@ -1,0 +1,87 @@
+"""Answers an operation: reads its body, has it performed, and reports it after the response."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import Field
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from turnpike.api.auth import Guard
+from turnpike.api.edge import error_response, read_json
+from turnpike.api.errors import present_error_body
+from turnpike.api.inference.endpoint import origin_from
+from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
+from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, Checked, Provider
+from turnpike.domain.errors import TurnpikeError
+from turnpike.domain.operation import OperationRequest, ResultT
+from turnpike.services.operation_call import OperationCall
+from turnpike.services.run_operation import RunOperation
+
+Slug = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class OperationBody(Checked):
+    """What the body of every operation has."""
+
+    model: Slug | None = None
+    models: Annotated[list[Slug], Field(max_length=16)] | None = None
+    provider: Provider | None = None
+    user: Annotated[str, Field(max_length=256)] | None = None
+    session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None
+
+
+def common_members(body: OperationBody, headers: Headers) -> dict[str, Any]:
+    """Of an `OperationRequest`. Raises InvalidRequest."""
+    return {
+        "models": parse_models(body.model, body.models),
+        "provider": parse_preferences(body.provider),
+        "user": body.user,
+        "session_id": parse_session_id(body.session_id, headers),
+    }
+
+
+RequestT = TypeVar("RequestT", bound=OperationRequest[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSkin(Generic[RequestT, ResultT]):
+    """How the clients of one operation ask, and how they are answered."""
+
+    parse_request: Callable[[Mapping[str, Any], Headers], RequestT]
+    """Raises InvalidRequest naming the field."""
+
+    present: Callable[[OperationCall[ResultT], RequestT, ResultT], Response]
+    read: Callable[[Request], Awaitable[Mapping[str, Any]]] = read_json
+    """The body, for an operation that takes more than JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationEndpoint(Generic[RequestT, ResultT]):
+    """An ASGI endpoint, for the same reasons as `InferenceEndpoint`."""
+
+    skin: OperationSkin[RequestT, ResultT]
+    guard: Guard
+    run: RunOperation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        arrived_at = time.monotonic()
+        headers = Headers(scope=scope)
+        principal = await self.guard.inference(headers)
+        content = await self.skin.read(Request(scope, receive))
+        request = self.skin.parse_request(content, headers)
+        call = await self.run(principal, request, origin_from(scope, headers, arrived_at))
+        told = {"x-generation-id": call.id}
+        try:
+            result = await call.perform()
+            response = self.skin.present(call, request, result)
+            response.headers.update(told)
+            await response(scope, receive, send)
+        except TurnpikeError as error:
+            await error_response(error, present_error_body(error, call.id), told)(scope, receive, send)
+        finally:
+            await call.report()

@@ -1,0 +1,32 @@
+"""What routing reads of a request, whichever kind it is."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from turnpike.domain.chat import ProviderPreferences
+
+
+class RoutedRequest(Protocol):
+    """A `ChatRequest`, or an `OperationRequest`."""
+
+    @property
+    def models(self) -> tuple[str, ...]: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+    @property
+    def provider(self) -> ProviderPreferences: ...
+    @property
+    def max_tokens(self) -> int | None: ...
+    @property
+    def context_compression(self) -> bool | None: ...
+    @property
+    def input_kinds(self) -> frozenset[str]:
+        """Kinds of content besides text that it holds: image, file, audio, video."""
+
+    @property
+    def output_kinds(self) -> frozenset[str]:
+        """Kinds of content that the answer is to hold."""
+
+    @property
+    def demands(self) -> frozenset[str]:
+        """Parameters that no endpoint may drop, whatever the preferences say."""

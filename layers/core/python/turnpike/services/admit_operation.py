@@ -1,0 +1,79 @@
+"""Reserve the credit for an operation: the most that it can use is known before anybody is asked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from turnpike.domain.api_keys import Principal
+from turnpike.domain.catalog import Endpoint
+from turnpike.domain.chat import Usage
+from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded
+from turnpike.domain.ids import GenerationId
+from turnpike.domain.money import ZERO, NanoUsd, decimal_usd, round_up
+from turnpike.domain.pricing import exact_cost
+from turnpike.services.admit import Admission, Admit, Rates, charged, over_limit, reachable
+
+MostUsed = Callable[[Endpoint], Usage]
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitOperation:
+    """Holds what the dearest endpoint of the route would charge for the most that it may count. Nothing grows, and
+    nothing is cut short, so all of it must be affordable.
+    """
+
+    admit: Admit
+
+    async def __call__(
+        self,
+        principal: Principal,
+        route: Sequence[Endpoint],
+        most_used: MostUsed,
+        *,
+        generation_id: GenerationId,
+        now_s: int,
+    ) -> Admission:
+        """Raises InsufficientCredit or KeyLimitExceeded naming what it may cost, and TemporarilyBusy."""
+
+        async def admit(endpoints: Sequence[Endpoint]) -> Admission:
+            def cost(rates: Rates) -> NanoUsd:
+                return most_charged(endpoints, most_used, now_s, rates=rates)
+
+            hold = self.admit.build_hold(principal, generation_id, endpoints, cost, now_s=now_s)
+            try:
+                reserve = await self.admit.set_aside(principal, hold)
+            except InsufficientCredit as error:
+                raise _too_little(error.available, hold.amount) from None
+            except KeyLimitExceeded as error:
+                raise over_limit(principal, error.remaining) from None
+            prompt_tokens = max(most_used(endpoint).prompt_tokens for endpoint in endpoints)
+            return Admission(generation_id, principal, now_s, reserve, prompt_tokens, None, endpoints)
+
+        own = [endpoint for endpoint in route if endpoint.byok is not None]
+        if not own or len(own) == len(route):
+            return await admit(route)
+        try:
+            return await admit(route)
+        except (InsufficientCredit, KeyLimitExceeded):
+            # Customers' own provider keys cost no credit but our fee.
+            return await admit(own)
+
+
+def most_charged(route: Sequence[Endpoint], most_used: MostUsed, at_s: float, *, rates: Rates = charged) -> NanoUsd:
+    """What the dearest endpoint of the route would charge, at any of the prices that so much may reach."""
+    costs = []
+    for endpoint in route:
+        usage = most_used(endpoint)
+        met = reachable([endpoint], usage.prompt_tokens, at_s, rates)
+        costs += [exact_cost(usage, pricing)[0] for pricing in met]
+    return round_up(max(costs))
+
+
+def _too_little(available: NanoUsd, amount: NanoUsd) -> InsufficientCredit:
+    if available <= ZERO:
+        message = "Insufficient credits. Add credit to this account to make requests"
+    else:
+        message = (
+            f"This request requires more credits. It may cost up to ${decimal_usd(amount)}, and "
+            f"${decimal_usd(available)} is left. Add credit to this account, or send less"
+        )
+    return InsufficientCredit(message, available=available)

@@ -1,0 +1,64 @@
+"""One operation on its way: it tries endpoints until one answers, and accounts for it."""
+
+import time
+from dataclasses import replace
+from typing import Any, Generic
+
+from turnpike.domain.catalog import Catalog
+from turnpike.domain.operation import API_TYPES, OperationRequest, ResultT
+from turnpike.domain.routing import Route
+from turnpike.ports import Upstream
+from turnpike.services.admit import Admission
+from turnpike.services.attempts import Attempts, Try
+from turnpike.services.generation_call import GenerationCall, Origin
+from turnpike.services.leases import Leases
+from turnpike.services.report_usage import ReportUsage
+
+
+class OperationCall(GenerationCall, Generic[ResultT]):
+    """One generation, from its hold to its report. Use `perform` once, then `report` always."""
+
+    def __init__(
+        self,
+        request: OperationRequest[ResultT],
+        route: Route,
+        attempts: Attempts,
+        admission: Admission,
+        *,
+        leases: Leases | None,
+        upstream: Upstream,
+        report: ReportUsage,
+        catalog: Catalog,
+        origin: Origin,
+    ) -> None:
+        super().__init__(route, attempts, admission, leases=leases, report=report, catalog=catalog, origin=origin)
+        self._request = request
+        self._upstream = upstream
+
+    async def perform(self) -> ResultT:
+        """Raises AttemptsFailed when every endpoint failed."""
+
+        async def attempt(tried: Try) -> ResultT:
+            result = await self._upstream.perform(self._request, tried.endpoint)
+            usage = result.usage or replace(self._request.most_used(tried.endpoint), estimated=True)
+            tried.meter.record_result(usage, result.upstream_id)
+            tried.first_content_at = time.monotonic()
+            return result
+
+        result = await self._attempts.until_answered(attempt)
+        self._error = None
+        return result
+
+    def _told(self) -> dict[str, Any]:
+        request = self._request
+        prompt_media, prompt_audio = request.input_media
+        return {
+            "requested_model": request.models[0],
+            "streamed": False,
+            "user": request.user,
+            "session_id": request.session_id,
+            "prompt_media": prompt_media,
+            "prompt_audio": prompt_audio,
+            "completion_media": self._meter.media,
+            "api_type": API_TYPES[request.operation],
+        }
