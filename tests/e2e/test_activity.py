@@ -212,12 +212,13 @@ def test_activity_is_told_once_its_day_is_over(office: Office) -> None:
 
     rows = office.manager.analytics.get_user_activity().data
     assert {row.date_ for row in rows} == {day}
+    # One row for each model, since each has one endpoint.
+    endpoints = {(record["model"], record["provider_responses"][-1]["endpoint_id"]) for record in office.records}
+    assert sorted((row.model, row.endpoint_id) for row in rows) == sorted(endpoints)
     assert {row.model: nano(row.usage) for row in rows} == {
         model: nano(row["total_usage"]) for model, row in expected.items()
     }
     assert {row.model: row.requests for row in rows} == {model: row["request_count"] for model, row in expected.items()}
-    endpoints = {record["model"]: record["provider_responses"][-1]["endpoint_id"] for record in office.records}
-    assert {row.model: row.endpoint_id for row in rows} == endpoints
 
     of_keys = []
     for key in set(office.keys):
