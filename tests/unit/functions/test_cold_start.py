@@ -36,6 +36,7 @@ _FORBIDDEN = (
     "turnpike.domain.payments",
     "turnpike.payments",
     # Skins that only some clients ask for.
+    "turnpike.api.completions",
     "turnpike.api.messages",
     "turnpike.api.embeddings",
     "turnpike.api.inference.operation",

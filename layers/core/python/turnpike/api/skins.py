@@ -30,6 +30,11 @@ def routes(
 
         return InferenceEndpoint(RESPONSES, inference)
 
+    def completions() -> ASGIApp:
+        from turnpike.api.completions.endpoint import CompletionsEndpoint
+
+        return CompletionsEndpoint(inference)
+
     def count_tokens() -> ASGIApp:
         from turnpike.api.messages.count import CountTokens
 
@@ -44,6 +49,7 @@ def routes(
 
     return [
         Route("/chat/completions", InferenceEndpoint(CHAT, inference), methods=["POST"]),
+        Route("/completions", _Deferred(completions), methods=["POST"]),
         Route("/responses", _Deferred(responses), methods=["POST"]),
         Route("/messages", _Deferred(messages), methods=["POST"]),
         Route("/messages/count_tokens", _Deferred(count_tokens), methods=["POST"]),

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from turnpike.api.errors import present_error
-from turnpike.api.inference.cost import present_cost
+from turnpike.api.inference.cost import Billed, present_cost
 from turnpike.api.inference.metadata import present_metadata, wants_metadata
 from turnpike.api.inference.skin import Asked, Call
 from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta
@@ -38,7 +38,7 @@ def present_completion(call: Call, completion: Completion, shown: Shown) -> dict
     }
 
 
-def present_usage(call: Call) -> dict[str, Any]:
+def present_usage(call: Billed) -> dict[str, Any]:
     usage = call.usage
     return {
         "prompt_tokens": usage.prompt_tokens,

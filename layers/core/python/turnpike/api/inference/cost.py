@@ -1,13 +1,26 @@
 """What a generation cost, as every skin's usage says it."""
 
-from typing import Any
+from typing import Any, Protocol
 
-from turnpike.api.inference.skin import Call
-from turnpike.domain.money import present_usd
-from turnpike.services.generation_call import GenerationCall
+from turnpike.domain.chat import Usage
+from turnpike.domain.money import NanoUsd, present_usd
+from turnpike.domain.pricing import Cost
 
 
-def present_cost(call: "Call | GenerationCall") -> dict[str, Any]:
+class Billed(Protocol):
+    """What was used and what it costs: of a call, or of several together."""
+
+    @property
+    def usage(self) -> Usage: ...
+    @property
+    def cost(self) -> NanoUsd: ...
+    @property
+    def upstream_cost(self) -> Cost: ...
+    @property
+    def is_byok(self) -> bool: ...
+
+
+def present_cost(call: Billed) -> dict[str, Any]:
     upstream = call.upstream_cost
     return {
         "cost": present_usd(call.cost),

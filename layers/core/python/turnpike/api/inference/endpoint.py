@@ -14,6 +14,7 @@ from turnpike.api.edge import ERROR_BODY, error_response, json_response, read_js
 from turnpike.api.inference.metadata import present_metadata, wants_metadata
 from turnpike.api.inference.skin import Asked, Call, Presenter, Skin
 from turnpike.api.sse import EventStream
+from turnpike.domain.api_keys import Principal
 from turnpike.domain.chat import Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
@@ -41,6 +42,26 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """A request as far as it is read before its skin parses it: whose it is, and what it says."""
+
+    principal: Principal
+    content: Mapping[str, Any]
+    headers: Headers
+    origin: Origin
+
+
+async def receive_asking(inference: Inference, skin: Skin, scope: Scope, receive: Receive) -> Asking:
+    """Raises Unauthenticated, PermissionDenied, PayloadTooLarge or InvalidRequest, which are told in the skin's way."""
+    arrived_at = time.monotonic()
+    scope[ERROR_BODY] = skin.present_error
+    headers = Headers(scope=scope)
+    principal = await inference.guard.inference(headers)
+    content = await read_json(Request(scope, receive))
+    return Asking(principal, content, headers, origin_from(scope, headers, arrived_at))
+
+
+@dataclass(frozen=True, slots=True)
 class InferenceEndpoint:
     """An ASGI endpoint rather than a Starlette one: the report must run after the response, on every host,
     and the response must not be abandoned when its client is.
@@ -50,14 +71,12 @@ class InferenceEndpoint:
     inference: Inference
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        arrived_at = time.monotonic()
+        await self.answer(await receive_asking(self.inference, self.skin, scope, receive), scope, receive, send)
+
+    async def answer(self, asking: Asking, scope: Scope, receive: Receive, send: Send) -> None:
         skin, inference = self.skin, self.inference
-        scope[ERROR_BODY] = skin.present_error
-        headers = Headers(scope=scope)
-        principal = await inference.guard.inference(headers)
-        content = await read_json(Request(scope, receive))
+        principal, content, headers, origin = asking.principal, asking.content, asking.headers, asking.origin
         request = skin.parse_request(content, headers)
-        origin = origin_from(scope, headers, arrived_at)
         asked = Asked(request, content, headers)
         lookup = None
         if inference.find_answer is not None and request.caching is not None and request.caching.enabled:
