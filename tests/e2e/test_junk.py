@@ -16,6 +16,7 @@ from tests.e2e.run import MARK, Run
 LARGEST = 6 * 1024 * 1024
 PATHS = (
     "/chat/completions",
+    "/completions",
     "/messages",
     "/messages/count_tokens",
     "/embeddings",
