@@ -32,7 +32,7 @@ _HOST = re.compile(r"([a-z0-9-]+\.)+[a-z]{2,}")
 _DECIDED = frozenset(
     {
         *("ledger_table", "keys_table", "catalog_table", "health_table", "cache_table", "usage_queue_url"),
-        *("byok_table", "byok_kms_key", "provider_secret", "payments_secret", "exports_bucket"),
+        *("byok_table", "byok_kms_key", "presets_table", "provider_secret", "payments_secret", "exports_bucket"),
         *("home_region", "public_url", "stage", "log_file"),
     }
 )

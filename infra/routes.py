@@ -8,7 +8,7 @@ BASE_PATHS = ("/api/v1", "/v1")
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "completions": ("/chat/completions", "/completions", "/messages", "/responses", "/embeddings"),
     "catalog": ("/models", "/model", "/providers", "/endpoints", "/embeddings/models"),
-    "keys": ("/key", "/keys", "/byok"),
+    "keys": ("/key", "/keys", "/byok", "/presets"),
     "billing": ("/credits", "/generation", "/activity", "/analytics"),
 }
 """By function: its paths, each with everything below it."""

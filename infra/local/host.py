@@ -126,6 +126,7 @@ def run(sock: socket, stop: _Stop) -> None:
             keys_table=resources.tables["keys"],
             byok_table=resources.tables["byok"],
             byok_kms_key=resources.byok_kms_key,
+            presets_table=resources.tables["presets"],
             cache_table=resources.tables["cache"],
             health_table=resources.tables["health"],
             usage_queue_url=resources.usage_queue_url,

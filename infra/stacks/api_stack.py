@@ -19,7 +19,7 @@ from infra.stacks.names import Names
 from infra.stacks.rest_api import TurnpikeApi
 from infra.stacks.rollout import Rollout
 from turnpike.settings import Settings
-from turnpike.storage.schema import BYOK, CACHE, CATALOG, HEALTH, KEYS, LEDGER
+from turnpike.storage.schema import BYOK, CACHE, CATALOG, HEALTH, KEYS, LEDGER, PRESETS
 
 _BATCH = 50
 _WINDOW = Duration.seconds(1)
@@ -71,6 +71,7 @@ class ApiStack(Stack):
             exports_bucket=names.exports_bucket if function == "upkeep" else "",
             byok_table=names.named(BYOK.name),
             byok_kms_key=names.byok_alias if self.config.byok else "",
+            presets_table=names.named(PRESETS.name),
             provider_secret=names.provider_secret if function in ("completions", "catalog") else "",
             payments_secret=names.payments_secret if self.config.payments else "",
             public_url=self.public_url,

@@ -19,11 +19,11 @@ from constructs import Construct
 from infra.config import StageConfig
 from infra.stacks.function import METERING_TIMEOUT_S
 from infra.stacks.names import Names
-from turnpike.storage.schema import BYOK, CACHE, CATALOG, HEALTH, KEYS, TABLES, Attribute, Index, Table
+from turnpike.storage.schema import BYOK, CACHE, CATALOG, HEALTH, KEYS, PRESETS, TABLES, Attribute, Index, Table
 
 MAX_DELIVERIES = 5
 
-REPLICATED = (KEYS, BYOK, CATALOG)
+REPLICATED = (KEYS, BYOK, PRESETS, CATALOG)
 """Read by every region. Replicas follow within a second or two, and the last of two writers wins, so nothing that
 counts money is among them."""
 REGIONAL = (HEALTH, CACHE)

@@ -11,7 +11,18 @@ from aws_cdk import aws_iam as iam
 
 from infra.config import StageConfig
 from infra.stacks.names import Names
-from turnpike.storage.schema import BYOK, CACHE, CATALOG, HEALTH, HOLDS_BY_EXPIRY, KEYS, KEYS_BY_ACCOUNT, LEDGER, Table
+from turnpike.storage.schema import (
+    BYOK,
+    CACHE,
+    CATALOG,
+    HEALTH,
+    HOLDS_BY_EXPIRY,
+    KEYS,
+    KEYS_BY_ACCOUNT,
+    LEDGER,
+    PRESETS,
+    Table,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,7 @@ class Grants:
         yield self._table(LEDGER, *_BOOK)
         yield self._table(CATALOG, *_LIST)
         yield self._table(HEALTH, *_READ)
+        yield self._table(PRESETS, *_READ)
         yield self._table(CACHE, "BatchGetItem", "DeleteItem", "GetItem", "PutItem")
         yield Grant(["sqs:SendMessage"], [self.names.usage_queue_arn])
         yield self._secret(self.names.provider_secret)
@@ -68,6 +80,7 @@ class Grants:
         yield self._index(KEYS, KEYS_BY_ACCOUNT.name)
         # What keys have spent, and the limit of one that had none before.
         yield self._table(LEDGER, *_LIST, "UpdateItem")
+        yield self._table(PRESETS, *_LIST, "ConditionCheckItem", "DeleteItem", "PutItem")
         if self.config.byok:
             # Which providers there are.
             yield self._table(CATALOG, *_LIST)

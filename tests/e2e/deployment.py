@@ -118,6 +118,7 @@ def deployment(folder: Path) -> Iterator[Deployment]:
             "TURNPIKE_USAGE_QUEUE_URL": created["usage_queue_url"],
             "TURNPIKE_BYOK_TABLE": created["byok"],
             "TURNPIKE_BYOK_KMS_KEY": created["byok_kms_key"],
+            "TURNPIKE_PRESETS_TABLE": created["presets"],
             "TURNPIKE_CATALOG_TABLE": created["catalog"],
             "TURNPIKE_CATALOG_ARTEFACT": str(built_catalog()),
             "TURNPIKE_CATALOG_REFRESH_S": "0",

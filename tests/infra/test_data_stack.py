@@ -103,8 +103,8 @@ class TestTable:
             assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": table.is_durable}
 
 
-def test_money_keys_and_catalog_are_durable() -> None:
-    assert {table.name for table in TABLES if table.is_durable} == {"ledger", "keys", "byok", "catalog"}
+def test_money_keys_presets_and_catalog_are_durable() -> None:
+    assert {table.name for table in TABLES if table.is_durable} == {"ledger", "keys", "byok", "presets", "catalog"}
 
 
 def test_tables_are_encrypted(template: Template) -> None:

@@ -21,6 +21,7 @@ ALLOWED: Mapping[str, Mapping[str, set[str]]] = {
         "ledger": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "catalog": {"dynamodb:GetItem", "dynamodb:Query"},
         "health": READ,
+        "presets": READ,
         "cache": {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"},
         "usage": {"sqs:SendMessage"},
         "providers": SECRET,
@@ -30,6 +31,13 @@ ALLOWED: Mapping[str, Mapping[str, set[str]]] = {
         "keys": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"},
         "keys/index/keys_by_account": {"dynamodb:Query"},
         "ledger": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+        "presets": {
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+        },
     },
     "billing": {
         "keys": READ,

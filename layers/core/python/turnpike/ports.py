@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from turnpike.domain.jobs import JobClaim
     from turnpike.domain.operation import Operation, OperationRequest, ResultT
     from turnpike.domain.payments import Checkout, CheckoutOrder, Payment, PaymentEvent, SavedPaymentMethod
+    from turnpike.domain.presets import Preset, PresetVersion
     from turnpike.domain.response_cache import CachedAnswer, CacheKey
     from turnpike.domain.stored_catalog import CatalogVersions, Document, StoredArtefact, StoredOverrides
     from turnpike.domain.tallies import Tally
@@ -318,6 +319,33 @@ class ByokKeys(Protocol):
 
     def delete(self, key: "ByokKey", now_s: int) -> None:
         """Wipe its secret, and keep for a while that there was one. Deleting what is gone is a no-op."""
+
+
+class Presets(Protocol):
+    """Accounts' presets, each with the version that is designated. All of them may raise TemporarilyBusy."""
+
+    def find(self, account_id: AccountId, slug: str, *, fresh: bool = False) -> "Preset | None":
+        """`fresh` reads what was last written; without it, at half the price, a change may show a moment later."""
+
+    def list_for(self, account_id: AccountId) -> "Sequence[Preset]":
+        """As last written, those that were changed last first."""
+
+    def create(self, preset: "Preset") -> None:
+        """With its designated version. Raises Conflict when there is one of this slug."""
+
+    def replace(self, preset: "Preset", *, was: "Preset") -> None:
+        """Write a changed preset if it is still as it `was`, and its designated version if its number is a new one.
+
+        Raises Conflict otherwise.
+        """
+
+    def find_version(self, preset: "Preset", wanted: int) -> "PresetVersion | None": ...
+
+    def list_versions(self, preset: "Preset") -> "Sequence[PresetVersion]":
+        """As last written, the oldest first."""
+
+    def delete(self, preset: "Preset") -> None:
+        """With all versions, for good. Raises Conflict when it was changed; deleting what is gone is a no-op."""
 
 
 class Vault(Protocol):

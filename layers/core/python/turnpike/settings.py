@@ -84,6 +84,8 @@ class Settings:
     and reads none that it took before."""
     byok_fee: str = "0"
     """What a request with a customer's own key is charged, as a share of what it would cost otherwise: 0.05 for 5 %."""
+    presets_table: str = ""
+    """Where accounts' presets are kept; without one there are none."""
     hedge_after: str = ""
     """The percentile (p50, p75, p90, p99) of an endpoint's own time to the first content after which a second one
     is asked beside it, and the faster one answers; empty for never. What the slower one costs is absorbed."""

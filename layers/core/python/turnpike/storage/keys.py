@@ -15,6 +15,8 @@ ledger   ACCOUNT#<account>   BALANCE
          JOB#<name>          STATE                               how far a daily job has come
 keys     KEY#<key hash>
 byok     ACCOUNT#<account>   BYOK#<id>
+presets  ACCOUNT#<account>   PRESET#<slug>                       with its designated version
+                             PRESET_VERSION#<id>#<number>
 health   MINUTE#<minute>#<shard>   <endpoint key>    its attempts in that minute (epoch seconds / 60)
          UPTIME                    <hour>            of every endpoint (epoch seconds / 3600)
          SNAPSHOT                  ROUTING, REPORT   what is known of every endpoint
@@ -111,6 +113,16 @@ def api_key(key_hash: KeyHash) -> Key:
 def byok_key(account_id: AccountId, key_id: str) -> Key:
     """Of any key with an empty id: what those of all keys begin with."""
     return _account(account_id, f"BYOK#{key_id}")
+
+
+def preset(account_id: AccountId, slug: str) -> Key:
+    """Of any preset with an empty slug: what those of all presets begin with."""
+    return _account(account_id, f"PRESET#{slug}")
+
+
+def preset_version(account_id: AccountId, preset_id: str, number: int | None) -> Key:
+    """Of any version with None: what those of all versions begin with."""
+    return _account(account_id, f"PRESET_VERSION#{preset_id}#{'' if number is None else number}")
 
 
 def health_minute(minute: int, endpoint: str) -> Key:

@@ -46,6 +46,9 @@ BYOK = Table("byok", Attribute("pk"), Attribute("sk"), ttl_attribute="ttl")
 """Customers' own keys for providers, by account, their secrets sealed: read by whatever calls providers. Apart from the
 API keys, which every function reads."""
 
+PRESETS = Table("presets", Attribute("pk"), Attribute("sk"))
+"""Accounts' presets and their versions: what customers wrote, hence apart from what other functions have to read."""
+
 CATALOG = Table("catalog", Attribute("pk"), Attribute("sk"))
 """The refreshed catalog, and the operator's word on it: read by whatever serves models, written by upkeep."""
 
@@ -55,4 +58,4 @@ HEALTH = Table("health", Attribute("pk"), Attribute("sk"), ttl_attribute="ttl", 
 CACHE = Table("cache", Attribute("pk"), ttl_attribute="ttl", is_durable=False)
 """Answers that clients asked to be cached: theirs, hence in no backup, and nothing is lost with them."""
 
-TABLES = (LEDGER, KEYS, BYOK, CATALOG, HEALTH, CACHE)
+TABLES = (LEDGER, KEYS, BYOK, PRESETS, CATALOG, HEALTH, CACHE)
