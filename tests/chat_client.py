@@ -9,6 +9,7 @@ from starlette.types import Message
 
 from turnpike.api.auth import Guard
 from turnpike.api.edge import Edge
+from turnpike.api.inference.endpoint import Expand
 from turnpike.api.skins import routes
 from turnpike.services.authenticate import Authenticate
 from turnpike.services.response_cache import FindAnswer
@@ -46,12 +47,19 @@ class Answer:
 
 
 class Client:
-    def __init__(self, world: World, *, keepalive_s: float = 10, find_answer: FindAnswer | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        keepalive_s: float = 10,
+        find_answer: FindAnswer | None = None,
+        expand: Expand | None = None,
+    ) -> None:
         self.world = world
         self.keys = InMemoryApiKeys()
         self.keys.create(principal().key)
         guard = Guard(Authenticate(self.keys, ttl_s=30))
-        self.app = Edge(routes(guard, world.case, keepalive_s=keepalive_s, find_answer=find_answer))
+        self.app = Edge(routes(guard, world.case, keepalive_s=keepalive_s, find_answer=find_answer, expand=expand))
 
     async def post(
         self,

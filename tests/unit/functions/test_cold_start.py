@@ -33,6 +33,7 @@ _FORBIDDEN = (
     "turnpike.api.catalog",
     "turnpike.api.keys",
     "turnpike.api.payments",
+    "turnpike.api.presets",
     "turnpike.domain.payments",
     "turnpike.payments",
     # Skins that only some clients ask for.
@@ -62,7 +63,10 @@ _FORBIDDEN = (
     "turnpike.storage.vault",
     "turnpike.services.grant_credit",
     "turnpike.services.manage_byok",
+    "turnpike.services.find_preset",
     "turnpike.services.manage_keys",
+    "turnpike.services.manage_presets",
+    "turnpike.storage.presets",
     "uvicorn",
     "yaml",
 )
@@ -92,6 +96,7 @@ def started() -> dict[str, object]:
         # Whether customers may bring keys or not: their encryption is loaded with the first that does.
         "TURNPIKE_BYOK_TABLE": "byok",
         "TURNPIKE_BYOK_KMS_KEY": "alias/byok",
+        "TURNPIKE_PRESETS_TABLE": "presets",
         "TURNPIKE_CATALOG_ARTEFACT": str(built_catalog()),
     }
     printed = subprocess.run([sys.executable, "-c", _PROGRAM], env=environ, capture_output=True, check=True, text=True)

@@ -62,13 +62,12 @@ def present_generation(generation: Generation) -> dict[str, Any]:
         "data_region": "global",
         "workspace_id": generation.account_id,
         "response_cache_source_id": generation.response_cache_source_id,
+        "preset_id": generation.preset_id,
         **_UNKNOWN,
     }
 
 
-_UNKNOWN: dict[str, None] = dict.fromkeys(
-    ("app_id", "moderation_latency", "num_fetches", "num_search_results", "preset_id")
-)
+_UNKNOWN: dict[str, None] = dict.fromkeys(("app_id", "moderation_latency", "num_fetches", "num_search_results"))
 """Required by the shape, null where there is nothing to tell."""
 
 

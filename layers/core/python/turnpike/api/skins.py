@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from turnpike.api.auth import Guard
 from turnpike.api.chat.skin import CHAT
-from turnpike.api.inference.endpoint import Inference, InferenceEndpoint
+from turnpike.api.inference.endpoint import Expand, Inference, InferenceEndpoint
 from turnpike.services.complete_chat import CompleteChat
 
 if TYPE_CHECKING:
@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
 
 def routes(
-    guard: Guard, complete_chat: CompleteChat, *, keepalive_s: float, find_answer: "FindAnswer | None" = None
+    guard: Guard,
+    complete_chat: CompleteChat,
+    *,
+    keepalive_s: float,
+    find_answer: "FindAnswer | None" = None,
+    expand: Expand | None = None,
 ) -> list[BaseRoute]:
-    inference = Inference(guard, complete_chat, keepalive_s, find_answer)
+    inference = Inference(guard, complete_chat, keepalive_s, find_answer, expand)
 
     def messages() -> ASGIApp:
         from turnpike.api.messages.skin import MESSAGES
@@ -38,7 +43,7 @@ def routes(
     def count_tokens() -> ASGIApp:
         from turnpike.api.messages.count import CountTokens
 
-        return CountTokens(guard)
+        return CountTokens(inference)
 
     def embeddings() -> ASGIApp:
         from turnpike.api.embeddings.skin import EMBEDDINGS

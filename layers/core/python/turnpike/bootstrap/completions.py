@@ -11,7 +11,7 @@ import orjson
 from turnpike.api import skins
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.health import build_health
-from turnpike.bootstrap.opt_in import count_free_requests, find_answers, find_own_routes
+from turnpike.bootstrap.opt_in import count_free_requests, expand_presets, find_answers, find_own_routes
 from turnpike.bootstrap.own_credentials import sign_when_needed, tokens_as_they_come
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.catalog import Catalog, Provider
@@ -69,6 +69,7 @@ def build_app(parts: Resources) -> Edge:
             ),
             keepalive_s=settings.keepalive_s,
             find_answer=find_answers(parts, settings.cache_table) if settings.cache_table else None,
+            expand=expand_presets(parts),
         ),
         aclose=aclose,
     )

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from turnpike.api import byok, keys
 from turnpike.api.edge import Edge
+from turnpike.api.presets import routes as presets
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.services.manage_keys import ManageKeys
 from turnpike.services.read_current_key import ReadCurrentKey
 
 if TYPE_CHECKING:
     from turnpike.services.manage_byok import ManageByok
+    from turnpike.services.manage_presets import ManagePresets
 
 
 def app() -> Edge:
@@ -27,6 +29,7 @@ def build_app(parts: Resources) -> Edge:
                 ReadCurrentKey(parts.api_keys, parts.ledger, parts.free_quota),
             ),
             *byok.routes(parts.guard, _find_manage_byok(parts)),
+            *presets.routes(parts.guard, _find_manage_presets(parts)),
         ]
     )
 
@@ -41,5 +44,19 @@ def _find_manage_byok(parts: Resources) -> "Callable[[], ManageByok] | None":
         from turnpike.bootstrap.byok import build_manage_byok
 
         return build_manage_byok(parts)
+
+    return case
+
+
+def _find_manage_presets(parts: Resources) -> "Callable[[], ManagePresets] | None":
+    """None where the deployment keeps no presets."""
+    if not parts.settings.presets_table:
+        return None
+
+    @cache
+    def case() -> "ManagePresets":
+        from turnpike.bootstrap.presets import build_manage
+
+        return build_manage(parts)
 
     return case

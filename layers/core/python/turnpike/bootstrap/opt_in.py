@@ -15,6 +15,10 @@ from turnpike.services.own_keys import RouteOwn
 from turnpike.telemetry import logger
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+
+    from turnpike.api.inference.endpoint import Expand, Expansion
+    from turnpike.api.presets.expand import ExpandPreset
     from turnpike.services.free_quota import CountFreeRequest
     from turnpike.services.response_cache import AnswerFromCache, FindAnswer, Lookup
 
@@ -48,6 +52,23 @@ def find_answers(parts: Resources, table: str) -> "FindAnswer":
         return await case()(principal, request, content, origin, endpoint)
 
     return find
+
+
+def expand_presets(parts: Resources) -> "Expand | None":
+    """None where the deployment keeps no presets."""
+    if not parts.settings.presets_table:
+        return None
+
+    @cache
+    def case() -> "ExpandPreset":
+        from turnpike.bootstrap.presets import build_expand
+
+        return build_expand(parts)
+
+    async def expand(principal: Principal, content: Mapping[str, Any], headers: "Headers") -> "Expansion":
+        return await case()(principal, content, headers)
+
+    return expand
 
 
 def find_own_routes(parts: Resources) -> RouteOwn | None:

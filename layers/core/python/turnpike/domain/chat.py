@@ -101,6 +101,8 @@ class ChatRequest:
     """None where the client said nothing of it."""
     betas: tuple[str, ...] = ()
     """Previews of Anthropic's API that the client would use, by name; only its wire format knows them."""
+    preset_id: str | None = None
+    """The preset that is a part of it."""
 
     @property
     def input_kinds(self) -> frozenset[str]:

@@ -97,6 +97,8 @@ class Generation:
     """How many images the answer has."""
     api_type: str = "completions"
     """Which of the APIs was asked, in the words of GET /generation: `embeddings`, `rerank`, …"""
+    preset_id: str | None = None
+    """The preset that was a part of the request."""
 
     @property
     def byok_cost(self) -> NanoUsd:

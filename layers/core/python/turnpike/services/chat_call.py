@@ -209,4 +209,5 @@ class ChatCall(GenerationCall):
             "prompt_media": prompt_media,
             "prompt_audio": prompt_audio,
             "completion_media": self._meter.media,
+            "preset_id": request.preset_id,
         }

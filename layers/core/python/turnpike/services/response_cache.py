@@ -247,4 +247,5 @@ def _record(answer: CachedAnswer, principal: Principal, request: ChatRequest, or
         app_title=origin.app_title,
         user_agent=origin.user_agent,
         response_cache_source_id=answer.source_id,
+        preset_id=request.preset_id,
     )

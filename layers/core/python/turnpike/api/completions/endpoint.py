@@ -25,5 +25,9 @@ class CompletionsEndpoint:
             await alone.answer(replace(asking, content=first), scope, receive, send)
             return
         headers = asking.headers
-        wanted = [Asked(parse_completion_request(each, headers), each, headers) for each in (first, *others)]
+        requests = [parse_completion_request(each, headers) for each in (first, *others)]
+        wanted = [
+            Asked(asking.complete(request, COMPLETIONS), each, headers)
+            for request, each in zip(requests, (first, *others), strict=True)
+        ]
         await answer_together(self.inference, asking, wanted, scope, receive, send)

@@ -11,4 +11,5 @@ COMPLETIONS = Skin(
     new_presenter=CompletionPresenter,
     present_error=present_error_body,
     keepalive=KEEPALIVE,
+    takes_tools=False,
 )

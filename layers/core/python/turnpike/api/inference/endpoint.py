@@ -1,9 +1,9 @@
 """Answers a request in whichever skin it came: reads it, has it answered, and reports it after the response."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -15,8 +15,8 @@ from turnpike.api.inference.metadata import present_metadata, wants_metadata
 from turnpike.api.inference.skin import Asked, Call, Presenter, Skin
 from turnpike.api.sse import EventStream
 from turnpike.domain.api_keys import Principal
-from turnpike.domain.chat import Delta
-from turnpike.domain.errors import TurnpikeError
+from turnpike.domain.chat import ChatRequest, Delta
+from turnpike.domain.errors import NotFound, TurnpikeError
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
 
 if TYPE_CHECKING:
@@ -30,6 +30,19 @@ _RESERVED_S = 5.0
 """Kept at the end of an invocation, to end the stream properly and to report what was used."""
 
 
+class Expansion(Protocol):
+    """A request's body with the preset in it that it names."""
+
+    @property
+    def content(self) -> Mapping[str, Any]: ...
+    def complete(self, request: ChatRequest, *, takes_tools: bool) -> ChatRequest:
+        """`request` is what a skin made of `content`; what the preset says besides comes to it."""
+
+
+Expand = Callable[[Principal, Mapping[str, Any], Headers], Awaitable[Expansion]]
+"""Of a body that names a preset. Raises InvalidRequest, NotFound and TemporarilyBusy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inference:
     """What every skin answers with."""
@@ -39,26 +52,44 @@ class Inference:
     keepalive_s: float
     find_answer: "FindAnswer | None" = None
     """Finds answers in the response cache; None where there is no cache."""
+    expand: Expand | None = None
+    """Puts presets into requests; None where none are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A request as far as it is read before its skin parses it: whose it is, and what it says."""
+    """A request as far as it is read before its skin parses it: whose it is, and what it says, its preset included."""
 
     principal: Principal
     content: Mapping[str, Any]
     headers: Headers
     origin: Origin
+    expansion: Expansion | None = None
+
+    def complete(self, request: ChatRequest, skin: Skin) -> ChatRequest:
+        """What the skin made of the content, with what else its preset says."""
+        if self.expansion is None:
+            return request
+        return self.expansion.complete(request, takes_tools=skin.takes_tools)
 
 
 async def receive_asking(inference: Inference, skin: Skin, scope: Scope, receive: Receive) -> Asking:
-    """Raises Unauthenticated, PermissionDenied, PayloadTooLarge or InvalidRequest, which are told in the skin's way."""
+    """Raises Unauthenticated, PermissionDenied, PayloadTooLarge, InvalidRequest, and NotFound for a preset that is not
+    there; they are told in the skin's way.
+    """
     arrived_at = time.monotonic()
     scope[ERROR_BODY] = skin.present_error
     headers = Headers(scope=scope)
     principal = await inference.guard.inference(headers)
     content = await read_json(Request(scope, receive))
-    return Asking(principal, content, headers, origin_from(scope, headers, arrived_at))
+    asking = Asking(principal, content, headers, origin_from(scope, headers, arrived_at))
+    model = content.get("model")
+    if content.get("preset") is None and not (isinstance(model, str) and "@preset/" in model):
+        return asking
+    if inference.expand is None:
+        raise NotFound("This deployment keeps no presets: its operator has to set TURNPIKE_PRESETS_TABLE")
+    expansion = await inference.expand(principal, content, headers)
+    return replace(asking, content=expansion.content, expansion=expansion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +107,7 @@ class InferenceEndpoint:
     async def answer(self, asking: Asking, scope: Scope, receive: Receive, send: Send) -> None:
         skin, inference = self.skin, self.inference
         principal, content, headers, origin = asking.principal, asking.content, asking.headers, asking.origin
-        request = skin.parse_request(content, headers)
+        request = asking.complete(skin.parse_request(content, headers), skin)
         asked = Asked(request, content, headers)
         lookup = None
         if inference.find_answer is not None and request.caching is not None and request.caching.enabled:

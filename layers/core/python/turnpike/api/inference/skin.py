@@ -59,3 +59,5 @@ class Skin:
     present_error: ErrorBody
     keepalive: bytes
     """What a stream says while its provider says nothing, and clients pass over."""
+    takes_tools: bool = True
+    """Whether its answers have a place for calls of tools."""

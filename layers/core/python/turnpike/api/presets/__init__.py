@@ -1,0 +1,1 @@
+"""Presets: kept by the keys function, and put into requests by whatever calls models."""
