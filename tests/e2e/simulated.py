@@ -158,6 +158,8 @@ def simulated(parts: Deployment, folder: Path) -> Iterator[Simulated]:
         "TURNPIKE_CATALOG_OVERRIDES": str(overrides),
         # A test must find its endpoint ready, whatever an earlier one let it say.
         "TURNPIKE_LONGEST_WAIT_S": "0",
+        # So that no test has to wait half a minute for what it changed.
+        "TURNPIKE_PRINCIPAL_TTL_S": "0.5",
     }
     with (
         simulating() as (simulator, address),
