@@ -133,6 +133,18 @@ def test_customers_bring_their_own_keys(stack: Deployed, manager: OpenRouter) ->
     assert manager.byok.delete(id=made.json()["data"]["id"]).DELETED is True
 
 
+def test_a_preset_is_kept_and_used(stack: Deployed, openai: OpenAI) -> None:
+    with http_client(stack.base_url, stack.keys["management"]) as client:
+        kept = {"slug": "deployed", "config": {"model": "demo/chat", "max_tokens": 2}}
+        assert client.post("/presets", json=kept).status_code == 201
+        assert client.patch("/presets/deployed", json={"config": {"model": "demo/chat"}}).status_code == 200
+        assert client.patch("/presets/deployed", json={"designated_version": 1}).status_code == 200
+        answer = openai.chat.completions.create(model="@preset/deployed", messages=user())
+        assert answer.usage is not None
+        assert (answer.model, answer.usage.completion_tokens) == ("demo/chat", 2)
+        assert client.delete("/presets/deployed").json() == {"deleted": True}
+
+
 def test_the_operator_grants_credit(stack: Deployed, manager: OpenRouter) -> None:
     before = manager.credits.get_credits().data.total_credits
     grant = {"account_id": "acct-operator", "amount": 2, "idempotency_key": "once"}
