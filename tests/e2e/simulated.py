@@ -80,7 +80,7 @@ input_modalities = ["text", "image"]
 output_modalities = ["text"]
 supported_parameters = [
     "max_tokens", "parallel_tool_calls", "reasoning", "include_reasoning", "response_format", "structured_outputs",
-    "temperature", "tool_choice", "tools",
+    "temperature", "tool_choice", "tools",{added}
 ]
 """
 _ENDPOINT = """
@@ -107,8 +107,9 @@ def catalog() -> str:
     parts = [_PROVIDER.format(slug=slug_of(wire), name=name_of(wire), wire=wire) for wire in WIRES]
     parts.append(_PROVIDER.format(slug="sim-spare", name=SPARE, wire="openai_compatible"))
     for wire, tested in WIRES.items():
+        added = ' "suffix",' if wire == "mistral" else ""
         for suffix, silence_s in (("", 30), ("-spared", 30), ("-impatient", LONGEST_SILENCE_S)):
-            parts.append(_MODEL.format(model_id=f"sim/{wire}{suffix}"))
+            parts.append(_MODEL.format(model_id=f"sim/{wire}{suffix}", added=added))
             endpoint = {"provider": slug_of(wire), "upstream_model": tested.model, "silence_s": silence_s}
             parts.append(_ENDPOINT.format(**endpoint))
             if suffix:

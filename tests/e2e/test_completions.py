@@ -71,8 +71,20 @@ def test_one_that_fails_is_a_choice_that_costs_nothing(sim: Simulated, stream: b
     assert nano(generation(sim.http, good.id)["total_cost"]) == nano(answer.usage.cost) > 0
 
 
+@STREAMED_OR_NOT
+def test_the_middle_is_filled_in_where_the_provider_does_it(sim: Simulated, stream: bool) -> None:
+    texts, last = ask(sim.openai, "sim/mistral", f"def {MARK}(", stream=stream, suffix="return 1", max_tokens=9, seed=3)
+
+    assert texts[0].startswith(f'By mistral you said: "def {MARK}([...]return 1')
+    assert last.choices[0].finish_reason == "length"
+    [request] = sim.requests()
+    assert request["path"].endswith("/fim/completions")
+    assert (request["body"]["prompt"], request["body"]["suffix"]) == (f"def {MARK}(", "return 1")
+
+
 def test_what_cannot_be_is_told(openai: OpenAI, http: httpx2.Client) -> None:
     with pytest.raises(BadRequestError, match="token ids"):
         openai.completions.create(model="demo/chat", prompt=[1, 2, 3])
     error = error_of(http.post("/completions", json={"model": "demo/chat", "prompt": "a", "suffix": "b"}), 400)
-    assert error["message"].startswith("suffix: ")
+    assert error["availability"]["excluded_by"] == ["suffix"]
+    assert "put what follows into the prompt" in error["message"]

@@ -17,6 +17,7 @@ _KNOWN = words(
     "presence_penalty prompt_cache_key prompt_mode random_seed reasoning_effort response_format safe_prompt "
     "service_tier stop stream temperature tool_choice tools top_p"
 )
+_KNOWN_OF_GAPS = words("max_tokens metadata min_tokens model prompt random_seed stop stream suffix temperature top_p")
 _IN_MESSAGES: Mapping[str, frozenset[str]] = {
     "system": frozenset(("role", "content")),
     "user": frozenset(("role", "content")),
@@ -38,11 +39,13 @@ class Mistral:
 
     def find(self, path: str, query: Mapping[str, str]) -> Target | None:
         """The same address as OpenAI's: reached only by the name that it is mounted at."""
-        return Target() if path == "/v1/chat/completions" else None
+        return Target() if path in ("/v1/chat/completions", "/v1/fim/completions") else None
 
     def check(self, request: Request, target: Target, key: str) -> Asked:
         check_key(bearer(request), key, "Unauthorized")
         body = body_of(request)
+        if "prompt" in body:
+            return _read_gap(body)
         _check(body)
         # OpenAI's rules hold otherwise, but for its word for a forced call.
         choice = {"any": "required"}.get(str(body.get("tool_choice")), body.get("tool_choice", "auto"))
@@ -89,6 +92,16 @@ def _describe(trouble: Trouble) -> Json:
         place = ["body", trouble.param]
         message = {"detail": [{"type": "extra_forbidden", "loc": place, "msg": trouble.message, "input": None}]}
     return {"object": "error", "message": message, "type": kind, "param": None, "code": code}
+
+
+def _read_gap(body: Json) -> Asked:
+    """What stands before the gap and behind it, as if a user had said both."""
+    unknown = unknown_of(body, _KNOWN_OF_GAPS)
+    if unknown:
+        raise Trouble("unprocessable", "Extra inputs are not permitted", param=unknown)
+    said = f"{body['prompt']}[...]{body.get('suffix') or ''}"
+    chat = {name: value for name, value in body.items() if name not in ("prompt", "suffix", "random_seed")}
+    return read_chat({**chat, "messages": [{"role": "user", "content": said}]}, in_messages=None)
 
 
 def _check(body: Json) -> None:

@@ -14,7 +14,7 @@ from turnpike.domain.errors import InvalidRequest
 
 from tests.chat_client import Answer, Client
 from tests.junk import JUNK, places, with_junk
-from tests.scenario import Script, World, failure, text
+from tests.scenario import Script, World, endpoint, failure, text
 
 HELLO: dict[str, Any] = {"model": "acme/chat", "prompt": "Once upon"}
 WHOLE = {**HELLO, "prompt": ["a", "b"], "n": 2, "best_of": 2, "logprobs": 1, "echo": True, "suffix": None}
@@ -103,9 +103,9 @@ class TestParsing:
     def test_what_cannot_be_is_refused_by_its_name(self, members: dict[str, Any], said: str) -> None:
         assert refusal(**members) == said
 
-    def test_a_suffix_is_refused_with_what_to_do_instead(self) -> None:
-        assert refusal(suffix="the end").startswith("suffix: no text is filled into the middle here")
-        assert parse(suffix="").messages == [{"role": "user", "content": "Once upon"}]
+    def test_a_suffix_is_a_parameter_unless_it_is_empty(self) -> None:
+        assert parse(suffix="the end").parameters == {"suffix": "the end"}
+        assert parse(suffix="").parameters == {}
 
     def test_texts_are_numbered_by_prompt_and_then_by_n(self) -> None:
         bodies = split_prompts({**HELLO, "prompt": ["a", "b"], "n": 2, "best_of": 2, "seed": 1})
@@ -224,6 +224,18 @@ class TestAnswers:
         assert answer.lines[0] == ": OPENROUTER PROCESSING"
         [last] = answer.events
         assert (last["error"]["code"], last["choices"][0]["text"]) == (502, "")
+
+    async def test_a_suffix_is_for_models_that_take_one(self) -> None:
+        answer = await ask(suffix="the end")
+        error = answer.json["error"]
+        assert (answer.status, error["code"], error["metadata"]["error_type"]) == (400, 400, "invalid_request")
+        assert error["availability"]["constraint"]["field"] == "suffix"
+        assert "put what follows into the prompt" in error["message"]
+
+        filling = endpoint("two", supported_parameters=frozenset({"suffix"}))
+        client = Client(World({"two": [text(" a time")]}, endpoint(), filling))
+        answer = await client.post({**HELLO, "suffix": "the end"}, path=PATH)
+        assert answer.json["provider"] == "Two"
 
     async def test_a_refusal_is_the_text(self) -> None:
         answer = await ask(Delta(refusal="I cannot"), Delta(finish_reason="content_filter"))

@@ -50,6 +50,31 @@ def parameters(asked: dict[str, Any], *, to: Endpoint | None = None, **changes: 
     return {name: value for name, value in sent.items() if name not in ("model", "messages")}
 
 
+def test_a_text_with_a_gap_is_filled_in() -> None:
+    asked = {
+        "suffix": "return 1",
+        "temperature": 0.2,
+        "seed": 3,
+        "stop": "\n\n",
+        "frequency_penalty": 1,
+        "logprobs": True,
+    }
+    request = ChatRequest(("mistralai/codestral",), (USER,), asked, max_tokens=20, stream=True)
+    to = endpoint("suffix", "temperature", "seed", "stop", "frequency_penalty", model="codestral-2508")
+    built = MistralAdapter("mistral").build_request(request, to, "sk-secret")
+
+    assert built.url == "https://api.mistral.ai/v1/fim/completions"
+    assert built.body == {
+        **{"model": "codestral-2508", "prompt": "Hello", "suffix": "return 1", "stream": True},
+        **{"temperature": 0.2, "random_seed": 3, "stop": ["\n\n"], "max_tokens": 20},
+    }
+
+
+def test_a_text_with_a_gap_takes_no_instructions() -> None:
+    with pytest.raises(InvalidRequest, match="suffix: a model that fills in the middle takes no instructions"):
+        body({"role": "system", "content": "Be brief."}, USER, parameters={"suffix": "return 1"})
+
+
 def content(*parts: Any) -> Any:
     return body({"role": "user", "content": list(parts)})["messages"][0]["content"]
 

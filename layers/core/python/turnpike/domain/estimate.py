@@ -55,7 +55,7 @@ def estimate_tokens(text: str) -> int:
 
 def estimate_prompt_tokens(request: ChatRequest) -> int:
     tokens = sum(map(estimate_message, request.messages))
-    for name in ("tools", "response_format"):
+    for name in ("tools", "response_format", "suffix"):
         if name in request.parameters:
             tokens += estimate_tokens(str(request.parameters[name]))
     return tokens

@@ -1,6 +1,7 @@
 """From a body of OpenAI's text completions to canonical requests: one for each text that is to be generated."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -26,7 +27,8 @@ def parse_completion_request(content: Mapping[str, Any], headers: Headers) -> Ch
         chat["logprobs"] = True
         if body.logprobs:
             chat["top_logprobs"] = body.logprobs
-    return parse_chat_request(chat, headers)
+    request = parse_chat_request(chat, headers)
+    return replace(request, parameters={**request.parameters, "suffix": body.suffix}) if body.suffix else request
 
 
 def split_prompts(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -42,11 +44,6 @@ def split_prompts(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         )
     if (body.best_of or each) != each:
         raise InvalidRequest("the best is not chosen here; send n and choose among the choices", field="best_of")
-    if body.suffix:
-        raise InvalidRequest(
-            "no text is filled into the middle here; put what follows into the prompt, and say what is missing",
-            field="suffix",
-        )
     alone = {name: value for name, value in content.items() if name not in ("n", "best_of")}
     return [{**alone, "prompt": prompt} for prompt in prompts for _ in range(each)]
 

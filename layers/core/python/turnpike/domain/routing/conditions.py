@@ -22,6 +22,7 @@ INPUTS = "input_modalities"
 OUTPUTS = "output_modalities"
 OPERATION = "operation"
 SEARCH = "web_search"
+SUFFIX = "suffix"
 TIER = "service_tier"
 NOT_FREE = "free_models"
 BYOK = "byok_required"
@@ -178,6 +179,9 @@ def _conditions(terms: Terms) -> Iterable[Condition]:
         yield PARAMETERS, lambda e: not e.supported_parameters or demanded <= e.supported_parameters
     elif request.demands:
         yield PARAMETERS, lambda e: not e.supported_parameters or request.demands <= e.supported_parameters
+    if SUFFIX in request.parameters:
+        # Where it is not listed it would be dropped, and the text would go on from the prompt as if nothing followed.
+        yield SUFFIX, lambda e: SUFFIX in e.supported_parameters
     yield from _length_conditions(terms)
 
 

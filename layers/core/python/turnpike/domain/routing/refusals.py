@@ -60,7 +60,11 @@ def no_endpoints(terms: Terms, targets: Sequence[Target], exclusions: Sequence[E
         constraint=(field, advice),
         candidates=[_candidate(refusal, exclusion) for exclusion in exclusions[:_MOST_CANDIDATES]],
     )
-    return NoEndpoints(message, availability)
+    error = NoEndpoints(message, availability)
+    if reason == reasons.SUFFIX:
+        # The request is one that hardly any model takes, whoever serves it.
+        error.status, error.error_type = 400, "invalid_request"
+    return error
 
 
 def _code(counted: set[str]) -> str:
@@ -185,6 +189,11 @@ def _search(_: _Refusal) -> _Advice:
     return "model", "leave out :online, or ask a model whose provider searches the web itself", None
 
 
+def _suffix(_: _Refusal) -> _Advice:
+    advice = "put what follows into the prompt, and say what is missing"
+    return "suffix", f"ask a model whose supported_parameters have suffix, such as Codestral, or {advice}", None
+
+
 def _not_free(_: _Refusal) -> _Advice:
     return "model", "name a model; those that cost nothing cannot serve this request", None
 
@@ -221,6 +230,7 @@ _ADVICE: Mapping[str, Callable[[_Refusal], _Advice]] = {
     reasons.OUTPUTS: _outputs,
     reasons.OPERATION: _operation,
     reasons.SEARCH: _search,
+    reasons.SUFFIX: _suffix,
     reasons.NOT_FREE: _not_free,
     reasons.BYOK: _byok_required,
     "geo": _regional,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -12,6 +13,7 @@ from turnpike.providers.answer import AnswerDecoder
 from turnpike.providers.failures import parse_failure, unreadable
 from turnpike.providers.folding import completion_of
 from turnpike.providers.mistral.answer import ChunkAnswer
+from turnpike.providers.mistral.gap import build_gap
 from turnpike.providers.mistral.messages import build_messages
 from turnpike.providers.mistral.parameters import build_parameters
 from turnpike.providers.request import ProviderRequest
@@ -35,18 +37,20 @@ class MistralAdapter:
         return kind in _FETCHED
 
     def build_request(self, request: ChatRequest, endpoint: Endpoint, api_key: str) -> ProviderRequest:
-        """Raises InvalidRequest for video, which Mistral has no place for."""
+        """Raises InvalidRequest for video, which Mistral has no place for, and for instructions with a suffix."""
+        fills = "suffix" in request.parameters
         reasons = not endpoint.supported_parameters or "reasoning" in endpoint.supported_parameters
-        body = {
-            "model": endpoint.upstream_model,
-            "messages": build_messages(request.messages, reasons=reasons),
-            **build_parameters(request, endpoint),
-        }
+        parameters = build_parameters(request, endpoint)
+        body: dict[str, Any] = {"model": endpoint.upstream_model}
+        if fills:
+            body |= build_gap(request, parameters)
+        else:
+            body |= {"messages": build_messages(request.messages, reasons=reasons), **parameters}
         if request.stream:
             # Usage comes unasked; `stream_options` is refused: https://github.com/avante-corp/avante.nvim/issues/2347
             body["stream"] = True
         return ProviderRequest(
-            url=f"{endpoint.base_url.rstrip('/')}/chat/completions",
+            url=f"{endpoint.base_url.rstrip('/')}/{'fim' if fills else 'chat'}/completions",
             headers={
                 "authorization": f"Bearer {api_key}",
                 "content-type": "application/json",
