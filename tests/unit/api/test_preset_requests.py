@@ -182,6 +182,11 @@ async def test_anthropics_clients_may_leave_max_tokens_to_it() -> None:
     assert without.json["error"]["message"] == "max_tokens: Field required; it limits the answer"
 
 
+async def test_fallbacks_of_anthropics_clients_are_the_requests_models() -> None:
+    request = await Asker(preset(models=["acme/none"])).request("messages", preset="mine", fallbacks=[{"model": OTHER}])
+    assert request.models == ("acme/chat", OTHER)
+
+
 async def test_a_new_version_is_used_within_half_a_minute() -> None:
     was = preset(seed=1)
     asker = Asker(was)

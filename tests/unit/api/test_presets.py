@@ -358,6 +358,11 @@ class TestKeepingRequests:
         assert refused(await office.client.post("/presets/-/messages", {})).startswith("slug: it may have")
 
 
+def test_a_number_that_json_cannot_hold_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="too large"):
+        keep_chat({"seed": 2**64})
+
+
 CHAT_BODY = {**{name: value for name, value in CONFIG.items() if not name.startswith("cache_")}}
 
 

@@ -9,6 +9,7 @@ from turnpike.domain.byok import ByokKey, DeclaredRegion, Place, Sealed
 from turnpike.domain.ids import AccountId
 from turnpike.storage import keys
 from turnpike.storage.conflicts import refused
+from turnpike.storage.queries import items_from
 from turnpike.storage.transactions import translated
 
 if TYPE_CHECKING:
@@ -75,23 +76,9 @@ class DynamoByokKeys:
                 raise
 
     def _query(self, account_id: AccountId) -> Iterator[_Item]:
-        first = keys.byok_key(account_id, "")
-        start: dict[str, Any] = {}
-        while True:
-            with translated():
-                page = self._client.query(
-                    TableName=self._table,
-                    KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-                    FilterExpression="attribute_not_exists(deleted_at)",
-                    ExpressionAttributeValues={":pk": first["pk"], ":prefix": first["sk"]},
-                    # Else a key that is to serve alone could be overlooked for longer than it is remembered.
-                    ConsistentRead=True,
-                    **start,
-                )
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        # As last written, or a key that is to serve alone could be overlooked for longer than it is remembered.
+        first, left_out = keys.byok_key(account_id, ""), "attribute_not_exists(deleted_at)"
+        return items_from(self._client, self._table, first, FilterExpression=left_out)
 
 
 def _to_item(key: ByokKey) -> _Item:

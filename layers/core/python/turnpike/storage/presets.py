@@ -3,7 +3,7 @@ reads one item, and an item for each version.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from turnpike.domain.errors import Conflict
@@ -12,6 +12,7 @@ from turnpike.domain.presets import Preset, PresetStatus, PresetVersion
 from turnpike.storage import keys
 from turnpike.storage.conflicts import refused
 from turnpike.storage.items import Item, number
+from turnpike.storage.queries import items_from
 from turnpike.storage.transactions import Refused, Transactions, translated
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class DynamoPresets:
         return None if item is None else _preset_of(item)
 
     def list_for(self, account_id: AccountId) -> Sequence[Preset]:
-        found = [_preset_of(item) for item in self._query(keys.preset(account_id, ""))]
+        found = [_preset_of(item) for item in items_from(self._client, self._table, keys.preset(account_id, ""))]
         return sorted(found, key=lambda preset: (-preset.updated_at_s, preset.slug))
 
     def create(self, preset: Preset) -> None:
@@ -56,7 +57,10 @@ class DynamoPresets:
 
     def list_versions(self, preset: Preset) -> Sequence[PresetVersion]:
         first = keys.preset_version(preset.account_id, preset.id, None)
-        return sorted((_version_of(item) for item in self._query(first)), key=lambda version: version.number)
+        return sorted(
+            (_version_of(item) for item in items_from(self._client, self._table, first)),
+            key=lambda version: version.number,
+        )
 
     def delete(self, preset: Preset) -> None:
         """Some versions at a time, the last of them with the preset: whatever interrupts it, it can be done again."""
@@ -102,22 +106,6 @@ class DynamoPresets:
         with translated():
             found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=fresh)
         return found.get("Item")
-
-    def _query(self, first: keys.Key) -> Iterator[Item]:
-        start: dict[str, Any] = {}
-        while True:
-            with translated():
-                page = self._client.query(
-                    TableName=self._table,
-                    KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-                    ExpressionAttributeValues={":pk": first["pk"], ":prefix": first["sk"]},
-                    ConsistentRead=True,
-                    **start,
-                )
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 def _as_seen(preset: Preset) -> Mapping[str, Any]:

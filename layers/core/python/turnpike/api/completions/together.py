@@ -95,7 +95,9 @@ async def answer_together(
             await error_response(error, present_error_body(error), _headers(texts))(scope, receive, send)
     finally:
         # What nobody was asked for is voided.
-        await asyncio.gather(*(call.report() for call in calls))
+        told = await asyncio.gather(*(call.report() for call in calls), return_exceptions=True)
+        for bug in filter(None, told):
+            raise bug
 
 
 async def _complete(texts: Sequence[_Text]) -> Json:

@@ -69,7 +69,11 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 def check_size(config: Mapping[str, Any], system_prompt: str | None) -> None:
     """Raises InvalidRequest."""
-    if len(orjson.dumps([config, system_prompt])) > MOST_BYTES:
+    try:
+        size = len(orjson.dumps([config, system_prompt]))
+    except TypeError:
+        raise InvalidRequest("it holds a number that is too large") from None
+    if size > MOST_BYTES:
         raise InvalidRequest(f"a preset may have {MOST_BYTES // 1000} KB in all; send less")
 
 

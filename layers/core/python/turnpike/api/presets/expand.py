@@ -114,8 +114,10 @@ def _merged(content: Mapping[str, Any], model: str | None, preset: Preset, templ
     config = preset.designated.config
     # The version stands for what it says, so that the response cache does not take one for another.
     merged = {**content, "model": model, "preset": preset.designated.id}
+    # What Anthropic's clients call the models behind the first one.
+    own = {"models"} if content.get("fallbacks") else set()
     for name in SHARED:
-        if merged.get(name) is None and name in config:
+        if merged.get(name) is None and name in config and name not in own:
             merged[name] = config[name]
     if template.max_tokens is not None and all(merged.get(name) is None for name in _LIMITS):
         merged["max_tokens"] = template.max_tokens
