@@ -11,8 +11,10 @@ from starlette.datastructures import Headers
 from turnpike.api.completions.parse import parse_completion_request, split_prompts
 from turnpike.domain.chat import ChatRequest, Delta
 from turnpike.domain.errors import InvalidRequest
+from turnpike.services.response_cache import AnswerFromCache
 
 from tests.chat_client import Answer, Client
+from tests.fake_stores import InMemoryCachedAnswers
 from tests.junk import JUNK, places, with_junk
 from tests.scenario import Script, World, endpoint, failure, text
 
@@ -203,6 +205,21 @@ class TestAnswers:
         assert last["openrouter_metadata"]["requested"] == "acme/chat"
         plain = await ask(stream=stream)
         assert "openrouter_metadata" not in (plain.events[-1] if stream else plain.json)
+
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_the_response_cache_tells_it_again(self, stream: bool) -> None:
+        world = World({"one": [text(" a", " time")]})
+        cache = AnswerFromCache(InMemoryCachedAnswers(), world.ledger, lambda _: None)
+        client = Client(world, find_answer=cache)
+        body, on = {**HELLO, "echo": True, "stream": stream}, {"x-openrouter-cache": "true"}
+        first, second = [await client.post(body, path=PATH, headers=on) for _ in range(2)]
+
+        assert second.headers["x-openrouter-cache-status"] == "HIT"
+        assert len(world.upstream.calls) == 1
+        told = [said(each) if stream else each.json["choices"][0]["text"] for each in (first, second)]
+        assert told == ["Once upon a time"] * 2
+        last = second.events[-1] if stream else second.json
+        assert (last["choices"][0]["finish_reason"], last["usage"]["cost"]) == ("stop", 0)
 
     @pytest.mark.parametrize("stream", [True, False])
     async def test_an_error_before_the_first_content_has_its_status(self, stream: bool) -> None:

@@ -231,3 +231,17 @@ async def test_what_is_refused_late_leaves_no_hold_of_the_others() -> None:
     assert answer.status == 400
     assert charged(found) == 0
     assert found.ledger.get_balance(ACCOUNT).held == 0
+
+
+@STREAMED_OR_NOT
+async def test_what_is_ended_from_outside_holds_nothing_and_costs_nothing(stream: bool) -> None:
+    found = world({"slow": [Delta(content=" s"), 5.0, *A]})
+    asking = asyncio.create_task(ask(found, ["slow"] * 10, stream=stream))
+    await asyncio.wait_for(found.upstream.waiting.wait(), 2)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    assert charged(found) == 0
+    assert found.ledger.get_balance(ACCOUNT).held == 0
+    assert len(found.queue.events) == 10
