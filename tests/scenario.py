@@ -28,6 +28,7 @@ from turnpike.services.attempts import Watch
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
 from turnpike.services.hedge import Hedge, Percentile
 from turnpike.services.leases import Leases
+from turnpike.services.plugins import PluginRun
 from turnpike.services.report_usage import ReportUsage
 from turnpike.services.settle_usage import SettleUsage, parse_usage_event
 
@@ -167,6 +168,7 @@ class World:
         lease_s: int = 0,
         ledger: Ledger | None = None,
         now: Callable[[], float] = time.time,
+        plugins: Callable[[ChatRequest], PluginRun] | None = None,
     ) -> None:
         self.ledger = ledger or InMemoryLedger()
         self.queue = InMemoryUsageQueue()
@@ -196,6 +198,7 @@ class World:
             now=now,
             health=health,
             hedge=Hedge(health, hedge) if hedge else None,
+            begin_plugins=plugins,
         )
 
     def sent_events(self) -> list[tuple[Generation, bool]]:

@@ -12,6 +12,7 @@ from openai import OpenAI
 
 from tests.e2e.asking import http_client
 from tests.e2e.deployment import Deployment
+from tests.plugin_server import PluginServer, serving_plugins
 from tests.simulator.server import KEY, Simulator, simulating
 
 ACCOUNT = "acct-simulated"
@@ -128,6 +129,13 @@ def variables(address: str) -> dict[str, str]:
     return found
 
 
+def price(usage: Any) -> int:
+    """What a model of the simulator costs, in nano-USD, by the usage in a response of the OpenAI SDK."""
+    cached = usage.prompt_tokens_details.cached_tokens
+    prompt = (usage.prompt_tokens - cached) * PROMPT_NANO_USD + cached * CACHED_NANO_USD
+    return int(prompt + usage.completion_tokens * COMPLETION_NANO_USD)
+
+
 @dataclass(frozen=True, slots=True)
 class Simulated:
     """A deployment whose providers are simulated, and its clients. The SDKs do not try again by themselves."""
@@ -136,6 +144,8 @@ class Simulated:
     anthropic: Anthropic
     http: httpx2.Client
     simulator: Simulator
+    plugins: PluginServer
+    """Search engines and moderation, on loopback too."""
 
     def plan(self, wire: str, fault: Mapping[str, Any], *, count: int = 1, model: str = "") -> None:
         """Let the next requests to the wire's own endpoint fail, or to that of another upstream model."""
@@ -144,6 +154,7 @@ class Simulated:
     def forget(self) -> None:
         self.simulator.plans.planned.clear()
         self.simulator.requests.clear()
+        self.plugins.forget()
 
     def requests(self) -> list[dict[str, Any]]:
         """What the providers were sent, in order."""
@@ -164,9 +175,12 @@ def simulated(parts: Deployment, folder: Path) -> Iterator[Simulated]:
     }
     with (
         simulating() as (simulator, address),
-        parts.serving("serve_api", **variables(address), **settings) as (_, url),
+        serving_plugins() as plugins,
+        parts.serving(
+            "serve_api", **variables(address), **plugins.environ("exa", "tavily", "moderation"), **settings
+        ) as (_, url),
         OpenAI(base_url=f"{url}/api/v1", api_key=api_key, max_retries=0, timeout=20) as openai,
         Anthropic(base_url=f"{url}/api", api_key=api_key, max_retries=0, timeout=20) as anthropic,
         http_client(f"{url}/api/v1", api_key) as http,
     ):
-        yield Simulated(openai, anthropic, http, simulator)
+        yield Simulated(openai, anthropic, http, simulator, plugins)

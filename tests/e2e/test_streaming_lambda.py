@@ -14,6 +14,7 @@ from tests.e2e.asking import chat, error_of, price, user
 from tests.e2e.deployment import Deployment
 from tests.e2e.run import MARK
 from tests.e2e.streaming import StreamingLambda, streaming_lambda
+from tests.pdfs import file_part, pdf
 from tests.runtime_api.front import LARGEST_EVENT
 
 
@@ -89,6 +90,15 @@ def test_an_answer_in_one_piece(fn: StreamingLambda) -> None:
     assert MARK in (answer.parse().choices[0].message.content or "")
     assert answer.headers["content-type"] == "application/json"
     assert fn.reported() == [answer.headers["x-generation-id"]]
+
+
+def test_a_pdf_is_read_by_a_process_that_finds_the_layers(fn: StreamingLambda) -> None:
+    asked: Any = [{"role": "user", "content": [file_part(pdf(f"The answer is {MARK}"))]}]
+    answer: Any = fn.openai.chat.completions.create(model="demo/chat", messages=asked)
+
+    (annotation,) = answer.choices[0].message.annotations
+    assert annotation.file["content"][1]["text"] == f"The answer is {MARK}"
+    assert fn.reported() == [answer.id]
 
 
 def test_usage_is_reported_after_the_last_byte_and_nobody_waits_for_it(fn: StreamingLambda) -> None:

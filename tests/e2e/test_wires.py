@@ -11,12 +11,10 @@ from openai.types.chat import ChatCompletionChunk
 from tests.e2e.asking import WEATHER, generation, nano, user
 from tests.e2e.run import MARK
 from tests.e2e.simulated import (
-    CACHED_NANO_USD,
-    COMPLETION_NANO_USD,
-    PROMPT_NANO_USD,
     WIRES,
     Simulated,
     name_of,
+    price,
 )
 
 EVERY_WIRE = pytest.mark.parametrize("wire", WIRES)
@@ -32,13 +30,6 @@ PLACE = {
     "required": ["city", "country"],
     "additionalProperties": False,
 }
-
-
-def price(usage: Any) -> int:
-    """In nano-USD."""
-    cached = usage.prompt_tokens_details.cached_tokens
-    prompt = (usage.prompt_tokens - cached) * PROMPT_NANO_USD + cached * CACHED_NANO_USD
-    return int(prompt + usage.completion_tokens * COMPLETION_NANO_USD)
 
 
 def ask(sim: Simulated, wire: str, *, stream: bool = False, messages: Any = None, **members: Any) -> dict[str, Any]:

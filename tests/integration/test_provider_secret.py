@@ -73,7 +73,9 @@ def test_a_secret_that_is_not_there_is_named(environ: dict[str, str]) -> None:
 
 def test_the_operator_learns_which_variables_there_are(environ: dict[str, str]) -> None:
     plain = {**environ, "TURNPIKE_PROVIDER_SECRET": ""}
-    assert {"OPENAI_API_KEY", "OPENAI_BASE_URL", "AMAZON_BEDROCK_REGION"} <= set(ProviderCredentials(plain).variables())
+    assert {"OPENAI_API_KEY", "OPENAI_BASE_URL", "AMAZON_BEDROCK_REGION", "EXA_API_KEY"} <= set(
+        ProviderCredentials(plain).variables()
+    )
     put_overrides(plain, "own.toml", OWN)
     assert {variable("acme", part) for part in ("API_KEY", "BASE_URL", "ZONE")} <= set(
         ProviderCredentials(plain).variables()

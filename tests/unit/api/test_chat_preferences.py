@@ -141,7 +141,7 @@ def test_response_healing(enabled: dict[str, bool], expected: bool) -> None:
     assert parsed().response_healing is False
 
 
-@pytest.mark.parametrize("id_", ["web", "file-parser", "moderation", "auto-beta-router", "pareto-router", "nonsense"])
+@pytest.mark.parametrize("id_", ["auto-beta-router", "pareto-router", "fusion", "web-fetch", "nonsense"])
 def test_other_plugins_are_refused_unless_they_are_off(id_: str) -> None:
     error = refusal(plugins=[{"id": "response-healing"}, {"id": id_, "max_results": 3}])
     assert error.message.startswith("plugins.1.id: this deployment has the plugins auto-router")

@@ -278,7 +278,7 @@ def test_fallbacks_are_models_to_try_next() -> None:
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
         ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
         ({"provider": {"colour": "red"}}, "provider.colour"),
-        ({"plugins": [{"id": "web"}]}, "plugins.0.id"),
+        ({"plugins": [{"id": "fusion"}]}, "plugins.0.id"),
         ({"session_id": "s" * 300}, "session_id"),
     ],
 )

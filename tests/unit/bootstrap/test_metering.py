@@ -51,6 +51,17 @@ def test_what_a_customers_own_account_was_charged_is_no_cost_of_ours() -> None:
     assert "AbsorbedUsd" not in found
 
 
+def test_what_plugins_took_and_nobody_paid_is_absorbed_too() -> None:
+    assert counted(replace(PLAIN, search_cost=NanoUsd(2_000), file_cost=NanoUsd(1_000)))[
+        "AbsorbedUsd"
+    ] == pytest.approx(12_500e-9)
+
+
+def test_a_search_of_ours_is_a_cost_of_ours_whoever_pays_the_model() -> None:
+    own = replace(PLAIN, is_byok=True, search_cost=NanoUsd(3_000))
+    assert counted(own)["AbsorbedUsd"] == pytest.approx(2_500e-9)
+
+
 def test_attempts_with_customers_keys_alarm_nobody() -> None:
     ours = Attempt("one", "m", "m", 503, 1, outcome="failed")
     theirs = [

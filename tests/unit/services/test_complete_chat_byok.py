@@ -11,7 +11,7 @@ import pytest
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.byok import ByokKey, OwnKeyRefused
 from turnpike.domain.catalog import Catalog, Endpoint
-from turnpike.domain.chat import Delta, ProviderPreferences, Usage
+from turnpike.domain.chat import Delta, PromptPlugins, ProviderPreferences, Usage, WebSearch
 from turnpike.domain.errors import (
     AttemptsFailed,
     InsufficientCredit,
@@ -32,6 +32,8 @@ from turnpike.services.route_own import RouteOwnKeys
 from turnpike.services.settle_usage import parse_usage_event
 
 from tests.fake_byok import InMemoryByokKeys, LocalVault, busy, sealed_key
+from tests.plugged import EXA_NANO_USD, Plugged
+from tests.plugin_server import serving_plugins
 from tests.scenario import ACCOUNT, Script, World, endpoint, failure, principal, request, text
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +115,19 @@ async def test_the_customers_account_pays_and_ours_takes_no_fee() -> None:
     assert customer.spent() == 0
     spend = customer.world.ledger.get_key_spend(ACCOUNT, principal().key, 2**31)
     assert (spend.credit.total, spend.byok.total) == (0, PRICE)
+
+
+async def test_a_search_of_ours_is_charged_whoever_pays_the_model() -> None:
+    customer = Customer({"one+own": ANSWER}, fee="0.05")
+    with serving_plugins() as server:
+        plugged = Plugged(server, "exa")
+        customer.world.case = replace(customer.world.case, begin_plugins=plugged)
+        await customer.world.stream(replace(ASKED, plugins=PromptPlugins(web=WebSearch())))
+        await plugged.aclose()
+
+    generation = customer.generation()
+    assert (generation.byok_cost, generation.search_cost) == (PRICE, EXA_NANO_USD)
+    assert customer.spent() == PRICE // 20 + EXA_NANO_USD
 
 
 async def test_the_fee_is_rounded_up_once() -> None:

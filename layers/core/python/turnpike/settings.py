@@ -86,6 +86,15 @@ class Settings:
     """What a request with a customer's own key is charged, as a share of what it would cost otherwise: 0.05 for 5 %."""
     presets_table: str = ""
     """Where accounts' presets are kept; without one there are none."""
+    web_search_engine: str = ""
+    """What searches the web where the client names no engine and the provider does not search itself: exa, tavily or
+    brave; empty for the first of them that has a key."""
+    web_search_prices: str = ""
+    """USD that a search is charged, where that is not an engine's list price, as in `exa=0.005 brave=0.003`."""
+    ocr_page_usd: str = "0.002"
+    """What the engine mistral-ocr is charged for each page of a file; it is there where there is a MISTRAL_API_KEY."""
+    moderation_model: str = "omni-moderation-latest"
+    """What the plugin `moderation` asks, at OpenAI or where MODERATION_BASE_URL leads."""
     hedge_after: str = ""
     """The percentile (p50, p75, p90, p99) of an endpoint's own time to the first content after which a second one
     is asked beside it, and the faster one answers; empty for never. What the slower one costs is absorbed."""

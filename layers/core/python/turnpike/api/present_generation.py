@@ -7,7 +7,8 @@ Where OpenRouter tells more than there is here, or could be read in more than on
     native_tokens_*        the provider's; null where it told none, and tokens_* are an estimate
     latency                from the request's arrival to the first content, or to the whole answer if it is not streamed
     generation_time        of the attempt that answered, from sending the request to the end of the answer
-    upstream_inference_cost  what the provider charges, whoever pays; `usage` and `total_cost` are what we charge
+    upstream_inference_cost  what the provider charges, whoever pays; `usage` and `total_cost` are what we charge, with
+                           what a search engine of ours takes, for which there is no member
     cancelled              whether we ended it: its time was up, or its server stopped
 """
 
@@ -51,7 +52,8 @@ def present_generation(generation: Generation) -> dict[str, Any]:
         "num_media_prompt": generation.prompt_media,
         "num_input_audio_prompt": generation.prompt_audio,
         "num_media_completion": generation.completion_media,
-        "web_search_engine": "native" if usage.web_search_requests else None,
+        "web_search_engine": generation.search_engine or ("native" if usage.web_search_requests else None),
+        "num_search_results": generation.search_results if generation.search_engine else None,
         "upstream_id": generation.upstream_id,
         "service_tier": generation.service_tier,
         "external_user": generation.user,
@@ -67,7 +69,7 @@ def present_generation(generation: Generation) -> dict[str, Any]:
     }
 
 
-_UNKNOWN: dict[str, None] = dict.fromkeys(("app_id", "moderation_latency", "num_fetches", "num_search_results"))
+_UNKNOWN: dict[str, None] = dict.fromkeys(("app_id", "moderation_latency", "num_fetches"))
 """Required by the shape, null where there is nothing to tell."""
 
 

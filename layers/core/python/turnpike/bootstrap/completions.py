@@ -11,7 +11,13 @@ import orjson
 from turnpike.api import skins
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.health import build_health
-from turnpike.bootstrap.opt_in import count_free_requests, expand_presets, find_answers, find_own_routes
+from turnpike.bootstrap.opt_in import (
+    OptInPlugins,
+    count_free_requests,
+    expand_presets,
+    find_answers,
+    find_own_routes,
+)
 from turnpike.bootstrap.own_credentials import sign_when_needed, tokens_as_they_come
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.catalog import Catalog, Provider
@@ -43,9 +49,11 @@ def build_app(parts: Resources) -> Edge:
     upstream = build_upstream(parts)
     health = build_health(parts)
     leases = build_leases(parts)
+    plugins = OptInPlugins(parts)
 
     async def aclose() -> None:
         await upstream.aclose()
+        await plugins.aclose()
         if leases is not None:
             await leases.aclose()
 
@@ -65,6 +73,7 @@ def build_app(parts: Resources) -> Edge:
                 hedge=build_hedge(settings.hedge_after, health),
                 count_free=count_free_requests(parts),
                 stickiness=Stickiness(time.monotonic),
+                begin_plugins=plugins,
                 route_own=find_own_routes(parts),
             ),
             keepalive_s=settings.keepalive_s,

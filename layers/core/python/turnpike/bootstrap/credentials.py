@@ -12,6 +12,8 @@ from turnpike.services.load_catalog import BuildCatalog
 from turnpike.storage.catalog_artefact import ArtefactCatalog
 from turnpike.storage.catalog_providers import variable
 
+_BESIDE = ("EXA", "TAVILY", "BRAVE", "MODERATION")
+"""What is called besides providers: search engines, and whoever moderates."""
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
@@ -41,7 +43,8 @@ class ProviderCredentials:
             return ArtefactCatalog(artefact, {}, rows=rows)
 
         self._assemble(build)
-        return {variable(slug, part) for slug, table in tables.items() for part in _parts_of(table)}
+        found = {variable(slug, part) for slug, table in tables.items() for part in _parts_of(table)}
+        return found | {f"{service}_{part}" for service in _BESIDE for part in ("API_KEY", "BASE_URL")}
 
     def check(self, values: Mapping[str, str]) -> Served:
         """What would be served with `values`, by variable. Raises CatalogFileError for what cannot be used."""

@@ -95,7 +95,8 @@ def build_metering(parts: Resources) -> Metering:
 def _note(generation: Generation, resolution: Resolution) -> None:
     """The one log line of a request: everything an operator asks about it, and nothing that was said in it."""
     # What the customer's own provider account was charged is no cost of ours.
-    absorbed = 0 if generation.is_byok else max(0, generation.upstream_cost - resolution.charged)
+    ours = generation.search_cost + generation.file_cost + (0 if generation.is_byok else generation.upstream_cost)
+    absorbed = max(0, ours - resolution.charged)
     absorbed += sum(attempt.absorbed_cost for attempt in generation.attempts)
     _count(generation, resolution, absorbed)
     usage = generation.usage

@@ -72,6 +72,47 @@ class AutoRouting:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSearch:
+    """The settings of the plugin `web`; the last two say what a deployment makes of them, and how it was asked for."""
+
+    engine: str | None = None
+    """`native` is the provider's own search; None leaves it to the endpoint and the deployment."""
+    max_results: int = 5
+    search_prompt: str | None = None
+    """What is said before the results; None for the usual words."""
+    include_domains: tuple[str, ...] = ()
+    """Patterns in which `*` stands for anything, with or without a path; empty allows all."""
+    exclude_domains: tuple[str, ...] = ()
+    user_location: Mapping[str, Any] | None = None
+    """As OpenAI has it in `web_search_options.user_location.approximate`; for providers that search themselves."""
+    native_first: bool = False
+    """Whether endpoints that search by themselves do so, and `engine` is for the others."""
+    by_slug: bool = False
+    """Whether only those models are to search whose slug ends in `:online`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileParsing:
+    """The settings of the plugin `file-parser`."""
+
+    engine: Literal["native", "text", "ocr"] | None = None
+    """None has only those endpoints given text that do not read files; `ocr` makes text of pictures of it, too."""
+    max_files: int | None = None
+    enabled: bool = True
+    replaces_files: bool = False
+    """Whether the text of files can take their place, so that any model may be asked: the deployment decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPlugins:
+    """What plugins are to do with a prompt before it goes to anybody."""
+
+    web: WebSearch | None = None
+    file_parsing: FileParsing = FileParsing()
+    moderation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseCaching:
     """What the headers say of the response cache: whether to use it, for how long, and whether to start anew."""
 
@@ -97,6 +138,7 @@ class ChatRequest:
     context_compression: bool | None = None
     """Whether a prompt that is too long is shortened; None leaves it to the endpoint's context length."""
     response_healing: bool = False
+    plugins: PromptPlugins = PromptPlugins()
     caching: ResponseCaching | None = None
     """None where the client said nothing of it."""
     betas: tuple[str, ...] = ()
@@ -112,6 +154,8 @@ class ChatRequest:
             content = message.get("content")
             if isinstance(content, list):
                 found.update(KINDS[part["type"]] for part in content if part.get("type") in KINDS)
+        if self.plugins.file_parsing.replaces_files:
+            found.discard("file")
         return frozenset(found)
 
     @property
@@ -122,6 +166,14 @@ class ChatRequest:
     def demands(self) -> frozenset[str]:
         """Parameters that no endpoint may drop: of a chat, those that its preferences say."""
         return frozenset()
+
+
+def texts_of(message: Message) -> list[str]:
+    """What a message says in text: its content, or the parts of it that are text."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return [content]
+    return [part["text"] for part in content or () if part.get("type") == "text"]
 
 
 @dataclass(frozen=True, slots=True)

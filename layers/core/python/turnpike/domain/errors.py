@@ -9,6 +9,7 @@
         PermissionDenied          403 permission_denied
           KeyLimitExceeded        403 permission_denied
           OwnKeyRefused           403 permission_denied       in domain/byok.py
+          InputFlagged            403 permission_denied       in domain/moderation.py
         NotFound                  404 not_found
           NoEndpoints             404 not_found               availability no_endpoints | constraint_filtered | …
                                   403 permission_denied       availability region_restricted
@@ -24,6 +25,10 @@
         AttemptsFailed            the last attempt's status, as the client may see it
         TemporarilyBusy           503 provider_overloaded     our own storage throttles; try again
         PaymentProviderUnavailable 503 provider_unavailable
+        SearchFailed              503 provider_unavailable    in domain/web_search.py
+        ModerationFailed          503 provider_unavailable    in domain/moderation.py
+        OcrFailed                 503 provider_unavailable    in domain/file_texts.py
+        FilesBusy                 503 provider_overloaded     in services/read_files.py
       VaultError                  500 server                  in domain/byok.py
       LedgerError                 misuse of the ledger; a bug or a redelivery, never a client's fault
         HoldNotFound
@@ -237,6 +242,8 @@ class AttemptsFailed(ServiceError):
         self.last = last
         self.failed = failed
         self.provider_name = provider_name
+        self.file_annotations: Sequence[Mapping[str, Any]] = ()
+        """What was read of the request's files, so that the next try need not read them again."""
         statuses = {status for _, status in failed}
         if statuses == {429}:
             self.availability = self._availability("capacity_exhausted", models)
@@ -255,6 +262,7 @@ class AttemptsFailed(ServiceError):
             "provider_name": self.provider_name,
             **({"provider_code": self.last.provider_code} if self.last.provider_code else {}),
             **previous_errors(self.failed),
+            **({"file_annotations": list(self.file_annotations)} if self.file_annotations else {}),
         }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from turnpike.domain.chat import ChatRequest
+from turnpike.domain.money import ZERO, NanoUsd
 
 _ASCII_CHARACTERS_PER_TOKEN = 3
 _TOKENS_PER_MESSAGE = 8
@@ -19,11 +20,17 @@ _TOKENS_PER_MEDIA_PART = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What of a request is no text: parts of a price that its tokens may have, and images, which may cost by piece."""
+    """What of a request costs otherwise than text: parts of a price that its tokens may have, and what has a price of
+    its own.
+    """
 
     prompt_parts: frozenset[str] = frozenset()
     output_parts: frozenset[str] = frozenset()
     images: int = 0
+    beside: NanoUsd = ZERO
+    """What is charged besides the model: a search on the web by an engine of ours."""
+    searches: int = 0
+    """How many the provider itself is expected to make; it may make more."""
 
 
 NO_MEDIA = Media()

@@ -99,6 +99,14 @@ class Generation:
     """Which of the APIs was asked, in the words of GET /generation: `embeddings`, `rerank`, …"""
     preset_id: str | None = None
     """The preset that was a part of the request."""
+    search_engine: str | None = None
+    """The engine of ours that searched the web for it; a provider's own searches are in `usage`."""
+    search_results: int = 0
+    """How many of them the model was told of."""
+    search_cost: NanoUsd = ZERO
+    """What that search cost us. It is part of `cost` where the answer is charged, and never of `upstream_cost`."""
+    file_cost: NanoUsd = ZERO
+    """What recognising the text of files cost us; as `search_cost`."""
 
     @property
     def byok_cost(self) -> NanoUsd:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.chat import ProviderPreferences, Usage
+from turnpike.domain.chat import PromptPlugins, ProviderPreferences, Usage
 
 Operation = Literal["embeddings", "rerank", "image", "speech", "transcription"]
 """Named as the output modality of the models that can do it: https://openrouter.ai/docs/api-reference/models"""
@@ -24,6 +24,7 @@ API_TYPES: Mapping[Operation, str] = {
 """As a generation's record calls them (reference 7.4)."""
 
 _NOTHING: frozenset[str] = frozenset()
+_NO_PLUGINS = PromptPlugins()
 
 
 class OperationResult(Protocol):
@@ -59,6 +60,10 @@ class OperationRequest(Generic[ResultT]):
     @property
     def context_compression(self) -> bool | None:
         return False
+
+    @property
+    def plugins(self) -> PromptPlugins:
+        return _NO_PLUGINS
 
     @property
     def input_kinds(self) -> frozenset[str]:

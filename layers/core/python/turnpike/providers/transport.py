@@ -12,6 +12,8 @@ from turnpike.providers.network import AsyncioBackend
 
 _IDLE_CONNECTIONS = 64
 _IDLE_CONNECTION_S = 60.0
+_CONNECT_S = 3.0
+"""Of services beside the providers; those have deadlines of their own."""
 _MAX_FORM_ANSWER_BYTES = 256 * 1024
 
 # Without a compression that would only delay the chunks of a stream.
@@ -123,6 +125,30 @@ async def read_body(response: httpx2.Response, most: int) -> bytes:
         if size > most:
             break
     return b"".join(chunks)
+
+
+async def send_json(
+    transport: httpx2.AsyncBaseTransport,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    content: bytes | None,
+    *,
+    most_bytes: int,
+) -> tuple[int, bytes]:
+    """(status, body), which is longer than `most_bytes` if it was too long. Raises any of LATE and BROKEN, and
+    httpx2.InvalidURL.
+    """
+    json = {"content-type": "application/json"} if content is not None else {}
+    sent = {**HEADERS, "accept": "application/json", **json, **headers}
+    extensions = {"timeout": {"connect": _CONNECT_S}}
+    response = await transport.handle_async_request(
+        httpx2.Request(method, url, headers=sent, content=content, extensions=extensions)
+    )
+    try:
+        return response.status_code, await read_body(response, most_bytes)
+    finally:
+        await response.aclose()
 
 
 async def post_form(transport: httpx2.AsyncBaseTransport, url: str, fields: Mapping[str, str]) -> tuple[int, bytes]:

@@ -1,7 +1,7 @@
 """Reserve the credit that a request may cost, before any provider is called."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
@@ -78,9 +78,17 @@ class Admit:
         generation_id: GenerationId,
         prompt_tokens: int,
         now_s: int,
+        beside: NanoUsd = ZERO,
+        searches: int = 0,
     ) -> Admission:
-        """Raises InsufficientCredit naming what is affordable, KeyLimitExceeded, TemporarilyBusy."""
-        asked = _Asked(principal, request, generation_id, prompt_tokens, now_s, media_of(request))
+        """`beside` is what may be charged besides the model, `searches` how many its provider is expected to make.
+
+        Raises InsufficientCredit naming what is affordable, KeyLimitExceeded, TemporarilyBusy.
+        """
+        media = media_of(request)
+        if beside or searches:
+            media = replace(media, beside=beside, searches=searches)
+        asked = _Asked(principal, request, generation_id, prompt_tokens, now_s, media)
         own = [endpoint for endpoint in route if endpoint.byok is not None]
         if not own or len(own) == len(route):
             return await self._admit(asked, route)
@@ -204,15 +212,17 @@ def worst_cost(
     such a prompt may reach; all of the prompt may be written into a cache, and all of the output be reasoning. Where
     there is more than text, all of it may be what costs the most.
     """
-    return round_up(
+    dearest = round_up(
         max(
             each.dearest(media.prompt_parts, each.input) * prompt_tokens
             + each.dearest(media.output_parts, each.output) * output_tokens
             + each.request
             + (each.image or 0) * media.images
+            + (each.web_search or 0) * media.searches
             for each in reachable(route, prompt_tokens, at_s, rates)
         )
     )
+    return NanoUsd(dearest + media.beside)
 
 
 def affordable_tokens(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
+from typing import TYPE_CHECKING
 
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Catalog, Endpoint
@@ -13,7 +14,9 @@ from turnpike.domain.compression import most_sent
 from turnpike.domain.estimate import estimate_prompt_tokens
 from turnpike.domain.health import Health, no_health
 from turnpike.domain.ids import new_generation_id
+from turnpike.domain.money import ZERO
 from turnpike.domain.routing import Policy, Route, RoutedRequest, plan_route
+from turnpike.domain.slugs import parse_slug
 from turnpike.domain.stickiness import Stickiness, conversation_of
 from turnpike.ports import Upstream
 from turnpike.services.admit import Admit
@@ -25,6 +28,12 @@ from turnpike.services.generation_call import Origin
 from turnpike.services.hedge import Hedge
 from turnpike.services.own_keys import RouteOwn
 from turnpike.services.report_usage import ReportUsage
+
+if TYPE_CHECKING:
+    # Loaded with the first request that needs it.
+    from turnpike.services.plugins import PluginRun
+
+    BeginPlugins = Callable[[ChatRequest], PluginRun]
 
 __all__ = ["ChatCall", "CompleteChat", "Emit", "Origin"]
 
@@ -48,13 +57,25 @@ class CompleteChat:
     count_free: CountFree | None = None
     """Counts a request to free models; None where they may be asked as often as anybody likes."""
     stickiness: Stickiness | None = None
+    begin_plugins: "BeginPlugins | None" = None
+    """What is done with prompts before a model is asked; None where there is nothing for it."""
     route_own: RouteOwn | None = None
     """Finds how an account's own provider keys change its routes; None where the deployment takes none."""
 
     async def __call__(self, principal: Principal, request: ChatRequest, origin: Origin) -> ChatCall:
         """Raises RequestError or ServiceError, and then nothing is held."""
+        plugins = None
+        if self.begin_plugins is not None and _needs_plugins(request):
+            plugins = self.begin_plugins(request)
+            request = plugins.request
         prompt_tokens = estimate_prompt_tokens(request)
         catalog, route = await self.open_route(principal, partial(self._plan, principal, request, prompt_tokens))
+        if plugins is not None:
+            tokens = await plugins.prepare(route, catalog)
+            if tokens > prompt_tokens:
+                # What fits a file, or an answer without a search, need not fit what comes of them.
+                catalog, route = await self.open_route(principal, partial(self._plan, principal, request, tokens))
+                prompt_tokens = max(tokens, await plugins.prepare(route, catalog))
         attempts = await self.open_attempts(principal, request, catalog, route, origin, prompt_tokens)
         sent_tokens = _most_sent(request, attempts.endpoints, catalog, prompt_tokens)
         now = self.now()
@@ -65,6 +86,8 @@ class CompleteChat:
             generation_id=new_generation_id(now),
             prompt_tokens=sent_tokens,
             now_s=int(now),
+            beside=plugins.most_cost(route) if plugins else ZERO,
+            searches=_native_searches(request, route),
         )
         if len(admission.endpoints) < len(attempts.endpoints):
             attempts.keep(admission.endpoints)
@@ -90,6 +113,7 @@ class CompleteChat:
             catalog=catalog,
             origin=origin,
             on_success=partial(self._stick, principal, request),
+            plugins=plugins,
         )
 
     async def open_route(self, principal: Principal, plan: Plan) -> tuple[Catalog, Route]:
@@ -152,6 +176,22 @@ class CompleteChat:
         if self.stickiness and conversation:
             # Whoever's key it is: the prompt is cached where it was read.
             self.stickiness.note(conversation, replace(endpoint, byok=None) if endpoint.byok else endpoint, usage)
+
+
+def _native_searches(request: ChatRequest, route: Route) -> int:
+    if "web_search_options" in request.parameters:
+        return 1
+    if not route.online and request.plugins.web is None:
+        return 0  # As of most requests.
+    return int(any(route.search_of(request, endpoint) == "native" for endpoint in route))
+
+
+def _needs_plugins(request: ChatRequest) -> bool:
+    """Most requests do not, and load nothing of them."""
+    if request.plugins.web or request.plugins.moderation or any(parse_slug(slug).online for slug in request.models):
+        return True
+    contents = (message.get("content") for message in request.messages)
+    return any(part.get("type") == "file" for content in contents if type(content) is list for part in content)
 
 
 def _most_sent(request: ChatRequest, endpoints: Sequence[Endpoint], catalog: Catalog, prompt_tokens: int) -> int:

@@ -117,6 +117,21 @@ class GenerationCall:
         return price(self.usage, fees, self.created_at_s).total
 
     @property
+    def search_cost(self) -> NanoUsd:
+        """What of `cost` is for a search of the web by an engine of ours."""
+        return ZERO
+
+    @property
+    def file_cost(self) -> NanoUsd:
+        """What of `cost` is for recognising the text of files."""
+        return ZERO
+
+    @property
+    def web_searches(self) -> int:
+        """Made for this answer, by whomever."""
+        return self.usage.web_search_requests
+
+    @property
     def is_byok(self) -> bool:
         """Whether the customer's own provider account is charged `upstream_cost`."""
         return self.answered and self.endpoint.byok is not None

@@ -89,6 +89,9 @@ class CachedCall:
     usage = Usage()
     cost: NanoUsd = ZERO
     upstream_cost = Cost()
+    search_cost: NanoUsd = ZERO
+    file_cost: NanoUsd = ZERO
+    web_searches = 0
     is_byok = False
 
     def __init__(self, case: AnswerFromCache, answer: CachedAnswer, record: Generation) -> None:

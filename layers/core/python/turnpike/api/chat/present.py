@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from turnpike.api.errors import present_error
-from turnpike.api.inference.cost import Billed, present_cost
+from turnpike.api.inference.cost import Billed, present_cost, present_tool_use
 from turnpike.api.inference.metadata import present_metadata, wants_metadata
 from turnpike.api.inference.skin import Asked, Call
 from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta
@@ -45,6 +45,7 @@ def present_usage(call: Billed) -> dict[str, Any]:
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         **present_cost(call),
+        **present_tool_use(call),
         "prompt_tokens_details": {
             "cached_tokens": usage.cached_tokens,
             "cache_write_tokens": usage.cache_write_tokens,

@@ -59,6 +59,18 @@ class Sum:
     def is_byok(self) -> bool:
         return any(call.is_byok for call in self.calls)
 
+    @property
+    def search_cost(self) -> NanoUsd:
+        return NanoUsd(sum(call.search_cost for call in self.calls))
+
+    @property
+    def file_cost(self) -> NanoUsd:
+        return NanoUsd(sum(call.file_cost for call in self.calls))
+
+    @property
+    def web_searches(self) -> int:
+        return sum(call.web_searches for call in self.calls)
+
 
 class _Text:
     """A generation, and how it is told as a choice."""

@@ -18,10 +18,16 @@ class Billed(Protocol):
     def upstream_cost(self) -> Cost: ...
     @property
     def is_byok(self) -> bool: ...
+    @property
+    def search_cost(self) -> NanoUsd: ...
+    @property
+    def file_cost(self) -> NanoUsd: ...
+    @property
+    def web_searches(self) -> int: ...
 
 
 def present_cost(call: Billed) -> dict[str, Any]:
-    upstream = call.upstream_cost
+    upstream, tools = call.upstream_cost, NanoUsd(call.search_cost + call.file_cost)
     return {
         "cost": present_usd(call.cost),
         "is_byok": call.is_byok,
@@ -29,5 +35,14 @@ def present_cost(call: Billed) -> dict[str, Any]:
             "upstream_inference_cost": present_usd(upstream.total),
             "upstream_inference_prompt_cost": present_usd(upstream.prompt),
             "upstream_inference_completions_cost": present_usd(upstream.completion),
+            **({"server_tool_cost": present_usd(tools)} if tools else {}),
         },
     }
+
+
+def present_tool_use(call: Billed) -> dict[str, Any]:
+    """Under the name of OpenRouter's schema, and under that of its documentation; nothing where nobody searched."""
+    if not call.web_searches:
+        return {}
+    searches = {"web_search_requests": call.web_searches}
+    return {"server_tool_use": searches, "server_tool_use_details": searches}

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from turnpike.domain.generation import Attempt
+from turnpike.domain.money import present_usd
 from turnpike.services.complete_chat import ChatCall
 
 _HEADERS = ("x-openrouter-metadata", "x-openrouter-experimental-metadata")
@@ -56,7 +57,29 @@ def present_metadata(call: ChatCall) -> dict[str, Any]:
 
 def _pipeline(call: ChatCall) -> list[dict[str, Any]]:
     """What was changed of the prompt for the endpoint that was asked last, and of its answer."""
-    stages = []
+    stages: list[dict[str, Any]] = []
+    if call.searched is not None:
+        engine, results = call.searched
+        stages.append(
+            {
+                "type": "plugin",
+                "name": "web",
+                "summary": f"{engine}, results={results}",
+                "data": {"engine": engine, "results": results},
+                "cost_usd": present_usd(call.search_cost),
+            }
+        )
+    if call.files_read is not None:
+        engine, files = call.files_read
+        stages.append(
+            {
+                "type": "plugin",
+                "name": "file-parser",
+                "summary": f"{engine}, files={files}",
+                "data": {"engine": engine, "files": files},
+                "cost_usd": present_usd(call.file_cost),
+            }
+        )
     if call.shortened is not None:
         before, after = call.shortened
         stages.append(

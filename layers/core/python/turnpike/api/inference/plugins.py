@@ -1,23 +1,35 @@
 """What plugins and headers ask for besides the answer itself (reference 2.5 and 1.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from starlette.datastructures import Headers
 
 from turnpike.api.inference.routing_schema import (
+    PLUGINS,
     AutoRouterPlugin,
     ContextCompressionPlugin,
+    FileParserPlugin,
+    ModerationPlugin,
     OtherPlugin,
     Plugin,
     ResponseHealingPlugin,
+    WebPlugin,
 )
-from turnpike.domain.chat import AutoRouting, ResponseCaching
+from turnpike.domain.chat import AutoRouting, FileParsing, PromptPlugins, ResponseCaching, WebSearch
 from turnpike.domain.errors import InvalidRequest
 
 _MOST_PATTERN_CHARACTERS = 65_536
 _SHORTEST_TTL_S, _LONGEST_TTL_S = 1, 86_400
 _MOST_BETAS = 32
+_FILE_ENGINES: Mapping[str, Literal["native", "text", "ocr"]] = {
+    "native": "native",
+    "pdf-text": "text",
+    "cloudflare-ai": "text",
+    "mistral-ocr": "ocr",
+}
+"""Of OpenRouter's names two are for the one that makes text of what a PDF says, and costs nothing."""
 _MOST_DIGITS = 6
 """Of a TTL; more of them are beyond the longest anyway."""
 
@@ -27,6 +39,7 @@ class Plugins:
     auto_router: AutoRouting = field(default_factory=AutoRouting)
     context_compression: bool | None = None
     response_healing: bool = False
+    on_prompt: PromptPlugins = field(default_factory=PromptPlugins)
 
 
 def parse_plugins(given: Sequence[Plugin] | None, *, transforms: Sequence[str] | None = None) -> Plugins:
@@ -44,10 +57,15 @@ def parse_plugins(given: Sequence[Plugin] | None, *, transforms: Sequence[str] |
                 plugins = replace(plugins, context_compression=enabled)
             case ResponseHealingPlugin():
                 plugins = replace(plugins, response_healing=enabled)
+            case WebPlugin():
+                plugins = _on_prompt(plugins, web=_web_search(plugin) if enabled else None)
+            case FileParserPlugin():
+                plugins = _on_prompt(plugins, file_parsing=_file_parsing(plugin, enabled=enabled))
+            case ModerationPlugin():
+                plugins = _on_prompt(plugins, moderation=enabled)
             case OtherPlugin() if enabled:
                 raise InvalidRequest(
-                    "this deployment has the plugins auto-router, context-compression and response-healing; "
-                    "leave others out",
+                    f"this deployment has the plugins {', '.join(PLUGINS)}; leave others out",
                     field=f"plugins.{place}.id",
                 )
     return plugins
@@ -79,6 +97,27 @@ def _ttl_s(text: str) -> int:
         return ResponseCaching().ttl_s
     seconds = int(digits) if len(digits) <= _MOST_DIGITS else _LONGEST_TTL_S
     return min(max(seconds, _SHORTEST_TTL_S), _LONGEST_TTL_S)
+
+
+def _on_prompt(plugins: Plugins, **changes: Any) -> Plugins:
+    return replace(plugins, on_prompt=replace(plugins.on_prompt, **changes))
+
+
+def _web_search(plugin: WebPlugin) -> WebSearch:
+    location = plugin.user_location
+    return WebSearch(
+        engine=plugin.engine,
+        max_results=plugin.max_results or WebSearch().max_results,
+        search_prompt=plugin.search_prompt,
+        include_domains=tuple(plugin.include_domains or ()),
+        exclude_domains=tuple(plugin.exclude_domains or ()),
+        user_location=location.model_dump(exclude_none=True, exclude={"type"}) if location else None,
+    )
+
+
+def _file_parsing(plugin: FileParserPlugin, *, enabled: bool) -> FileParsing:
+    engine = plugin.pdf.engine if plugin.pdf else None
+    return FileParsing(_FILE_ENGINES.get(engine or ""), plugin.max_files, enabled)
 
 
 def _auto_routing(plugin: AutoRouterPlugin, place: int) -> AutoRouting:

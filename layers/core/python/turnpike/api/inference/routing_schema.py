@@ -98,6 +98,43 @@ class ResponseHealingPlugin(_Plugin):
     id: Literal["response-healing"]
 
 
+Domains = Annotated[list[Annotated[str, Field(min_length=1, max_length=253)]], Field(max_length=100)]
+
+
+class _UserLocation(Checked):
+    type: Literal["approximate"]
+    city: str | None = None
+    country: str | None = None
+    region: str | None = None
+    timezone: str | None = None
+
+
+class WebPlugin(_Plugin):
+    """Other members, such as `mode` and `max_uses`, are for engines that are not here."""
+
+    id: Literal["web"]
+    engine: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    max_results: Annotated[int, Field(ge=1, le=20)] | None = None
+    search_prompt: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
+    include_domains: Domains | None = None
+    exclude_domains: Domains | None = None
+    user_location: _UserLocation | None = None
+
+
+class _Pdf(Checked):
+    engine: Literal["native", "pdf-text", "cloudflare-ai", "mistral-ocr"] | None = None
+
+
+class FileParserPlugin(_Plugin):
+    id: Literal["file-parser"]
+    pdf: _Pdf | None = None
+    max_files: Annotated[int, Field(ge=1)] | None = None
+
+
+class ModerationPlugin(_Plugin):
+    id: Literal["moderation"]
+
+
 class OtherPlugin(_Plugin):
     """One that this deployment does not have: refused, unless it is switched off."""
 
@@ -106,13 +143,19 @@ class OtherPlugin(_Plugin):
 
 def _kind_of(plugin: Any) -> str:
     id_ = plugin.get("id") if isinstance(plugin, dict) else None
-    return id_ if id_ in ("auto-router", "context-compression", "response-healing") else "other"
+    return id_ if id_ in PLUGINS else "other"
+
+
+PLUGINS = ("auto-router", "context-compression", "file-parser", "moderation", "response-healing", "web")
 
 
 Plugin = Annotated[
     Annotated[AutoRouterPlugin, Tag("auto-router")]
     | Annotated[ContextCompressionPlugin, Tag("context-compression")]
+    | Annotated[FileParserPlugin, Tag("file-parser")]
+    | Annotated[ModerationPlugin, Tag("moderation")]
     | Annotated[ResponseHealingPlugin, Tag("response-healing")]
+    | Annotated[WebPlugin, Tag("web")]
     | Annotated[OtherPlugin, Tag("other")],
     Discriminator(_kind_of),
 ]

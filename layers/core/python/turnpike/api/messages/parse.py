@@ -42,6 +42,7 @@ def parse_prompt(body: MessagesBody, content: Mapping[str, Any], headers: Header
         auto_router=plugins.auto_router,
         context_compression=plugins.context_compression,
         response_healing=plugins.response_healing,
+        plugins=plugins.on_prompt,
         caching=parse_caching(headers),
         betas=parse_betas(headers, "anthropic-beta", "x-anthropic-beta"),
     )

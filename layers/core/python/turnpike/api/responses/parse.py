@@ -45,6 +45,7 @@ def parse_responses_request(content: Mapping[str, Any], headers: Headers) -> Cha
         auto_router=plugins.auto_router,
         context_compression=plugins.context_compression,
         response_healing=plugins.response_healing,
+        plugins=plugins.on_prompt,
         caching=parse_caching(headers),
         betas=parse_betas(headers, "x-anthropic-beta"),
     )

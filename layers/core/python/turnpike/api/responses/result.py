@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from turnpike.api.inference.cost import present_cost
+from turnpike.api.inference.cost import present_cost, present_tool_use
 from turnpike.api.inference.skin import Asked, Call
 from turnpike.domain.errors import TurnpikeError
 
@@ -88,4 +88,5 @@ def present_responses_usage(call: Call) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         **present_cost(call),
+        **present_tool_use(call),
     }

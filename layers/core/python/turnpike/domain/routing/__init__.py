@@ -4,7 +4,7 @@ from turnpike.domain.routing.conditions import OPERATION, Policy, shortens_promp
 from turnpike.domain.routing.plan import plan_route
 from turnpike.domain.routing.request import RoutedRequest
 from turnpike.domain.routing.route import Exclusion, Route, Strategy
-from turnpike.domain.routing.terms import options_for, tier_of
+from turnpike.domain.routing.terms import options_for, reads_files, tier_of
 
 __all__ = [
     "OPERATION",
@@ -15,6 +15,7 @@ __all__ = [
     "Strategy",
     "options_for",
     "plan_route",
+    "reads_files",
     "shortens_prompts",
     "tier_of",
 ]

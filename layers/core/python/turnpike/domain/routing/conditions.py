@@ -7,7 +7,14 @@ from typing import NamedTuple
 from turnpike.domain.catalog import Endpoint, Model
 from turnpike.domain.routing.request import RoutedRequest
 from turnpike.domain.routing.route import Exclusion
-from turnpike.domain.routing.terms import Terms, demanded_parameters, preferred_parameters, takes, tier_of
+from turnpike.domain.routing.terms import (
+    Terms,
+    demanded_parameters,
+    preferred_parameters,
+    reads_files,
+    takes,
+    tier_of,
+)
 from turnpike.domain.slugs import Slug
 
 ALLOWED = "allowed_providers"
@@ -81,6 +88,10 @@ class Filters:
                 sifted.kept.append(endpoint)
             else:
                 sifted.excluded.append(Exclusion(endpoint, reason))
+        parsing = self._terms.request.plugins.file_parsing
+        if parsing.replaces_files and parsing.engine is None:
+            # Who reads a file itself sees its pictures and tables, too.
+            _prefer(sifted, INPUTS, lambda endpoint: reads_files(target.model, endpoint))
         self._narrow(sifted)
         return sifted
 
@@ -104,7 +115,7 @@ class Filters:
             added.append((OUTPUTS, _never))
         if terms.request.provider.enforce_distillable_text and not model.distillable:
             added.append((DISTILLABLE, _never))
-        if target.slug.online:
+        if _searches_natively(terms.request, target.slug):
             added.append((SEARCH, lambda endpoint: takes(endpoint, "web_search_options")))
         if target.free_only:
             added.append((NOT_FREE, lambda endpoint: endpoint.pricing.is_free))
@@ -191,6 +202,14 @@ def _length_conditions(terms: Terms) -> Iterable[Condition]:
     if request.max_tokens is not None:
         most = request.max_tokens
         yield CONTEXT, lambda e: most <= (e.max_completion_tokens or e.context_length)
+
+
+def _searches_natively(request: RoutedRequest, slug: Slug) -> bool:
+    """Whether nothing but the provider's own search will do."""
+    web = request.plugins.web
+    if web is None:
+        return slug.online
+    return web.engine == "native" and (slug.online or not web.by_slug)
 
 
 def _least_tokens(terms: Terms) -> int:

@@ -186,7 +186,8 @@ def _operation(refusal: _Refusal) -> _Advice:
 
 
 def _search(_: _Refusal) -> _Advice:
-    return "model", "leave out :online, or ask a model whose provider searches the web itself", None
+    advice = "leave out :online, or ask a model whose provider searches the web itself"
+    return "model", f"{advice}; an operator who sets EXA_API_KEY lets every model search (docs/plugins.md)", None
 
 
 def _suffix(_: _Refusal) -> _Advice:

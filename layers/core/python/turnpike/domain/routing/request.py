@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from turnpike.domain.chat import ProviderPreferences
+from turnpike.domain.chat import PromptPlugins, ProviderPreferences
 
 
 class RoutedRequest(Protocol):
@@ -19,6 +19,8 @@ class RoutedRequest(Protocol):
     def max_tokens(self) -> int | None: ...
     @property
     def context_compression(self) -> bool | None: ...
+    @property
+    def plugins(self) -> PromptPlugins: ...
     @property
     def input_kinds(self) -> frozenset[str]:
         """Kinds of content besides text that it holds: image, file, audio, video."""

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, overload
 from turnpike.domain.auto_router import Task
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
-from turnpike.domain.routing.terms import tier_of
+from turnpike.domain.routing.terms import searches_itself, tier_of
 
 Strategy = Literal["direct", "auto", "free", "latest", "alias", "fallback"]
 """How the models were found, in the words of `openrouter_metadata.strategy`."""
@@ -55,14 +55,24 @@ class Route(Sequence[Endpoint]):
         """All endpoints of the requested models: those to try, in order, then those that are excluded."""
         return (*self.endpoints, *(exclusion.endpoint for exclusion in self.excluded))
 
+    def search_of(self, request: ChatRequest, endpoint: Endpoint) -> Literal["native", "engine"] | None:
+        """Who searches the web for this endpoint, if anybody: its provider, or an engine before it is asked."""
+        web = request.plugins.web
+        if web is None:
+            return "native" if endpoint.model_id in self.online else None
+        if web.by_slug and endpoint.model_id not in self.online:
+            return None
+        native = web.engine in (None, "native") or (web.native_first and searches_itself(endpoint))
+        return "native" if native else "engine"
+
     def request_for(self, request: ChatRequest, endpoint: Endpoint) -> ChatRequest:
         """The request as this endpoint is to be sent it: with the service tier and the search that routing decided."""
         changes: dict[str, object] = {}
         tier = tier_of(endpoint)
         if tier is not None:
             changes["service_tier"] = tier
-        if endpoint.model_id in self.online and "web_search_options" not in request.parameters:
-            changes["web_search_options"] = {}
+        if self.search_of(request, endpoint) == "native" and "web_search_options" not in request.parameters:
+            changes["web_search_options"] = _search_options(request)
         # A tier that an endpoint of its own stands for is not asked of the plain one, which has another price.
         dropped = tier is None and "service_tier" in request.parameters and any(map(tier_of, self.endpoints))
         if not changes and not dropped:
@@ -71,3 +81,10 @@ class Route(Sequence[Endpoint]):
         if dropped:
             del parameters["service_tier"]
         return replace(request, parameters=parameters)
+
+
+def _search_options(request: ChatRequest) -> dict[str, object]:
+    web = request.plugins.web
+    if web is None or not web.user_location:
+        return {}
+    return {"user_location": {"type": "approximate", "approximate": dict(web.user_location)}}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from turnpike.domain.catalog import Catalog, Endpoint, Provider
+from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
 from turnpike.domain.chat import ProviderPreferences
 from turnpike.domain.routing.request import RoutedRequest
 
@@ -150,6 +150,16 @@ def preferred_parameters(request: RoutedRequest) -> list[str]:
 def takes(endpoint: Endpoint, name: str) -> bool:
     """One that lists no parameters is sent all of them."""
     return not endpoint.supported_parameters or name in endpoint.supported_parameters
+
+
+def reads_files(model: Model, endpoint: Endpoint) -> bool:
+    """Whether a model reads files as they are, at this endpoint."""
+    return "file" in (endpoint.input_modalities or model.input_modalities)
+
+
+def searches_itself(endpoint: Endpoint) -> bool:
+    """Whether it is known that its provider searches the web by itself."""
+    return "web_search_options" in endpoint.supported_parameters
 
 
 def _spelled(names: Iterable[str], slugs: Mapping[str, str]) -> Names:
