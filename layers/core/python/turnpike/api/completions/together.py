@@ -41,10 +41,12 @@ class Sum:
     @property
     def usage(self) -> Usage:
         used = [call.usage for call in self.calls]
-        counts: dict[str, Any] = {
-            field.name: sum(getattr(each, field.name) for each in used) for field in fields(Usage)
+        sums: dict[str, Any] = {
+            field.name: sum(getattr(each, field.name) for each in used)
+            for field in fields(Usage)
+            if field.name != "estimated"
         }
-        return Usage(**counts)
+        return Usage(**sums, estimated=any(each.estimated for each in used))
 
     @property
     def cost(self) -> NanoUsd:
