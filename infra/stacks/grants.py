@@ -67,6 +67,8 @@ class Grants:
             yield self._byok_key("Decrypt")
         if self.config.bedrock:
             yield self._bedrock()
+            # Takes no resource; the model that it calls has to be allowed besides.
+            yield Grant(["bedrock:Rerank"], ["*"])
 
     def _catalog(self) -> Iterator[Grant]:
         yield self._table(KEYS, *_READ)

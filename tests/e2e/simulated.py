@@ -64,6 +64,24 @@ WIRES: Mapping[str, WireUnderTest] = {
 }
 """By the wire format's name in a catalog."""
 
+EMBEDDING: Mapping[str, tuple[str, str]] = {
+    "openai_compatible": ("openai_compatible", "text-embedding-3-small"),
+    "azure": ("azure", "text-embedding-3-small"),
+    "mistral": ("mistral", "codestral-embed"),
+    "cohere": ("cohere", "embed-v4.0"),
+    "google": ("google", "gemini-embedding-2"),
+    "titan": ("bedrock", "amazon.titan-embed-text-v2:0"),
+    "bedrock-cohere": ("bedrock", "us.cohere.embed-v4:0"),
+}
+"""Wire format and upstream model of `sim/embed-<name>`."""
+
+RANKING: Mapping[str, tuple[str, str]] = {
+    "cohere": ("cohere", "rerank-v3.5"),
+    "bedrock": ("bedrock", "cohere.rerank-v3-5:0"),
+}
+"""The same of `sim/rerank-<name>`."""
+UNIT_NANO_USD = 2_000_000
+
 _PROVIDER = """
 [providers.{slug}]
 name = "{name}"
@@ -94,6 +112,24 @@ _ENDPOINT = """
 """
 
 
+_OPERATION = """
+[[models]]
+id = "{model_id}"
+name = "{model_id}"
+description = "Served by the simulator."
+created = 1767225600
+context_length = 8192
+input_modalities = ["text", "image"]
+output_modalities = ["{output}"]
+supported_parameters = ["dimensions"]
+
+  [[models.endpoints]]
+  provider = "{provider}"
+  upstream_model = "{upstream_model}"
+  pricing = {pricing}
+"""
+
+
 def slug_of(wire: str) -> str:
     return f"sim-{wire.replace('_', '-')}"
 
@@ -115,6 +151,20 @@ def catalog() -> str:
             parts.append(_ENDPOINT.format(**endpoint))
             if suffix:
                 parts.append(_ENDPOINT.format(provider="sim-spare", upstream_model="spare", silence_s=30))
+    parts += [
+        _OPERATION.format(
+            model_id=f"sim/{kind}-{name}",
+            output=output,
+            provider=slug_of(wire),
+            upstream_model=model,
+            pricing=pricing,
+        )
+        for kind, output, models, pricing in (
+            ("embed", "embeddings", EMBEDDING, '{ prompt = "0.000002", completion = "0" }'),
+            ("rerank", "rerank", RANKING, '{ prompt = "0", completion = "0", request = "0.002" }'),
+        )
+        for name, (wire, model) in models.items()
+    ]
     return "".join(parts)
 
 

@@ -20,6 +20,7 @@ PATHS = (
     "/messages",
     "/messages/count_tokens",
     "/embeddings",
+    "/rerank",
     "/models",
     "/models/count",
     "/models/demo/chat/endpoints",

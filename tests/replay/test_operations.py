@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from turnpike.domain.catalog import Endpoint
+from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.embeddings import EmbeddingRequest, Encoding
 from turnpike.domain.pricing import Pricing
+from turnpike.domain.rerank import RerankRequest
 from turnpike.ports import Reply
 from turnpike.providers.openai_compatible.embeddings import OpenAICompatibleEmbeddings
+from turnpike.providers.registry import operation_adapter_for
 
 from tests.replay.recordings import Exchange, find_other
 
@@ -41,3 +43,30 @@ def test_openais_base64_is_passed_on_or_translated(encoding: Encoding) -> None:
     assert sum(each * each for each in floats) == pytest.approx(1, abs=1e-3)
     assert result.usage is not None
     assert result.usage.prompt_tokens == answer["usage"]["prompt_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    ("folder", "stem", "wire", "documents", "ranked", "units"),
+    [
+        ("cohere", "cohere_reranking_1", "cohere", 2, [(1, 0.10183054), (0, 0.03762639)], 1),
+        # Bedrock counts nothing.
+        (
+            "bedrock",
+            "amazon_bedrock_reranking_1",
+            "bedrock",
+            6,
+            [(0, 0.5110583305358887), (5, 0.30241215229034424)],
+            None,
+        ),
+    ],
+)
+def test_a_ranking_is_read(
+    folder: str, stem: str, wire: str, documents: int, ranked: list[tuple[int, float]], units: int | None
+) -> None:
+    exchange = find_other(folder, stem)
+    provider = Provider(folder, folder, wire, "https://api.test")
+    adapter = operation_adapter_for("rerank", provider)
+    asked = RerankRequest(models=("acme/rank",), query="talk about rain", documents=["a"] * documents)
+    result = adapter.parse_replies([reply_of(exchange)], asked, ENDPOINT)
+    assert [(each.index, each.score) for each in result.results] == ranked
+    assert (result.usage.search_units if result.usage else None) == units

@@ -5,7 +5,10 @@ test can follow.
 from collections.abc import Callable, Mapping
 
 from tests.simulator.http import Reply, Request
-from tests.simulator.operations.openai_embeddings import embed_as_openai
+from tests.simulator.operations.bedrock import invoke, rerank_as_bedrock
+from tests.simulator.operations.cohere import embed_as_cohere, rerank_as_cohere
+from tests.simulator.operations.google import embed_as_google
+from tests.simulator.operations.openai_embeddings import embed_as_azure, embed_as_mistral, embed_as_openai
 from tests.simulator.wires.wire import Target
 
 Perform = Callable[[Request, Target, str], Reply]
@@ -13,6 +16,13 @@ Perform = Callable[[Request, Target, str], Reply]
 is not of its type."""
 
 OPERATIONS: Mapping[tuple[str, str], Perform] = {
+    ("azure", "embeddings"): embed_as_azure,
+    ("bedrock", "invoke"): invoke,
+    ("bedrock", "rerank"): rerank_as_bedrock,
+    ("cohere", "embeddings"): embed_as_cohere,
+    ("cohere", "rerank"): rerank_as_cohere,
+    ("google", "embeddings"): embed_as_google,
+    ("mistral", "embeddings"): embed_as_mistral,
     ("openai_compatible", "embeddings"): embed_as_openai,
 }
 """By wire and operation."""

@@ -4,6 +4,7 @@ import base64
 import struct
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 
 def vector_of(text: str, dimensions: int) -> list[float]:
@@ -18,3 +19,16 @@ def base64_of(vector: Sequence[float]) -> str:
 
 def tokens_of(text: str) -> int:
     return max(1, len(text) // 4)
+
+
+def text_of_parts(parts: Sequence[dict[str, Any]]) -> str:
+    """With the media types of what is no text."""
+    texts = [part["text"] if "text" in part else part["image_url"]["url"].partition(";")[0] for part in parts]
+    return " ".join(texts)
+
+
+def scores_of(query: str, documents: Sequence[str]) -> list[tuple[float, int]]:
+    """(score, place), the best first: the share of the query's words that a document has."""
+    wanted = set(query.lower().split())
+    found = [(len(wanted & set(text.lower().split())) / len(wanted), place) for place, text in enumerate(documents)]
+    return sorted(found, key=lambda pair: (-pair[0], pair[1]))

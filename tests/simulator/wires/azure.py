@@ -28,6 +28,8 @@ class Azure:
     _chat, _responses = OpenAIChat(), OpenAIResponses()
 
     def find(self, path: str, query: Mapping[str, str]) -> Target | None:
+        if path == "/openai/v1/embeddings":
+            return Target(operation="embeddings")
         if path in _PATHS:
             return Target(api=_PATHS[path])
         found = _DEPLOYMENT.fullmatch(path)

@@ -46,6 +46,7 @@ _BLOCKS = words(
     "audio cachePoint citationsContent document guardContent image reasoningContent searchResult text toolResult "
     "toolUse video"
 )
+_RANKS_OR_EMBEDS = re.compile(r"embed|rerank")
 
 
 class Bedrock:
@@ -53,9 +54,13 @@ class Bedrock:
     call_id = "tooluse_{number}"
 
     def find(self, path: str, query: Mapping[str, str]) -> Target | None:
+        if path == "/rerank":
+            return Target(operation="rerank")
         found = _PATH.fullmatch(path)
         if not found:
             return None
+        if _RANKS_OR_EMBEDS.search(found[1]):
+            return Target(found[1], operation="invoke")
         return Target(found[1], found[2].endswith("-stream"), found[2].partition("-")[0])
 
     def check(self, request: Request, target: Target, key: str) -> Asked:

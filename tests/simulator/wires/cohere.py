@@ -45,6 +45,8 @@ class Cohere:
     call_id = "get_weather_{number}"
 
     def find(self, path: str, query: Mapping[str, str]) -> Target | None:
+        if path in ("/v2/embed", "/v2/rerank"):
+            return Target(operation="embeddings" if path == "/v2/embed" else "rerank")
         return Target() if path == "/v2/chat" else None
 
     def check(self, request: Request, target: Target, key: str) -> Asked:

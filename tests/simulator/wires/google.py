@@ -12,6 +12,7 @@ from tests.simulator.trouble import Trouble
 from tests.simulator.wires.wire import EVENTS, Target, data_event, dump
 
 _PATH = re.compile(r"/v1(?:beta1?|alpha)?/(.*?)models/([^/:]+):(generateContent|streamGenerateContent)")
+_EMBEDS = re.compile(r"/v1(?:beta)?/models/([^/:]+):batchEmbedContents")
 _VERTEX = re.compile(r"projects/[^/]+/locations/[^/]+/publishers/google/")
 _KNOWN = words(
     "cachedContent contents generationConfig labels model safetySettings serviceTier store systemInstruction "
@@ -40,6 +41,9 @@ class Google:
     call_id = "sim_{number}"
 
     def find(self, path: str, query: Mapping[str, str]) -> Target | None:
+        embeds = _EMBEDS.fullmatch(path)
+        if embeds:
+            return Target(embeds[1], operation="embeddings")
         found = _PATH.fullmatch(path)
         if not found or (found[1] and not _VERTEX.fullmatch(found[1])):
             return None

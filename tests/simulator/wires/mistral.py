@@ -39,6 +39,8 @@ class Mistral:
 
     def find(self, path: str, query: Mapping[str, str]) -> Target | None:
         """The same address as OpenAI's: reached only by the name that it is mounted at."""
+        if path == "/v1/embeddings":
+            return Target(operation="embeddings")
         return Target() if path in ("/v1/chat/completions", "/v1/fim/completions") else None
 
     def check(self, request: Request, target: Target, key: str) -> Asked:

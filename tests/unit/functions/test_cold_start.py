@@ -42,6 +42,7 @@ _FORBIDDEN = (
     "turnpike.api.messages",
     "turnpike.api.embeddings",
     "turnpike.api.inference.operation",
+    "turnpike.api.rerank",
     "turnpike.api.responses",
     "turnpike.domain.operation",
     "turnpike.services.run_operation",

@@ -1,7 +1,7 @@
 """Every skin of the inference API, at its address."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,6 +12,7 @@ from turnpike.api.inference.endpoint import Expand, Inference, InferenceEndpoint
 from turnpike.services.complete_chat import CompleteChat
 
 if TYPE_CHECKING:
+    from turnpike.api.inference.operation import OperationSkin
     from turnpike.services.response_cache import FindAnswer
 
 
@@ -47,10 +48,19 @@ def routes(
 
     def embeddings() -> ASGIApp:
         from turnpike.api.embeddings.skin import EMBEDDINGS
+
+        return operation(EMBEDDINGS)
+
+    def rerank() -> ASGIApp:
+        from turnpike.api.rerank.skin import RERANK
+
+        return operation(RERANK)
+
+    def operation(skin: "OperationSkin[Any, Any]") -> ASGIApp:
         from turnpike.api.inference.operation import OperationEndpoint
         from turnpike.services.run_operation import RunOperation
 
-        return OperationEndpoint(EMBEDDINGS, guard, RunOperation(complete_chat))
+        return OperationEndpoint(skin, guard, RunOperation(complete_chat))
 
     return [
         Route("/chat/completions", InferenceEndpoint(CHAT, inference), methods=["POST"]),
@@ -59,6 +69,7 @@ def routes(
         Route("/messages", _Deferred(messages), methods=["POST"]),
         Route("/messages/count_tokens", _Deferred(count_tokens), methods=["POST"]),
         Route("/embeddings", _Deferred(embeddings), methods=["POST"]),
+        Route("/rerank", _Deferred(rerank), methods=["POST"]),
     ]
 
 

@@ -84,6 +84,29 @@ def parse_media(part: Mapping[str, Any]) -> Media | None:
     return None
 
 
+def parse_embedded(part: Mapping[str, Any]) -> tuple[str, str]:
+    """(media type, base64) of a part of an input for embeddings that is no text (reference 7.9).
+
+    Raises InvalidRequest for what is at an address, or does not say what it is.
+    """
+    if part["type"] == "image_url":
+        found = _at("image_url", part["image_url"]["url"])
+        media_type, data = found.media_type, found.data
+    else:
+        media = part[part["type"]]
+        form = str(media.get("format") or "").lower()
+        media_type = _AUDIO_TYPES.get(form) if part["type"] == "input_audio" else _TYPES_BY_SUFFIX.get(form)
+        data = media["data"]
+        if data.startswith("data:"):
+            found = _at(part["type"], data)
+            media_type, data = found.media_type, found.data
+    if data is None:
+        raise InvalidRequest("this model's provider fetches nothing; send the file itself as a data URL", field="input")
+    if media_type is None:
+        raise InvalidRequest("say what it is: send a data URL, or the format", field="input")
+    return media_type, data
+
+
 def remote_urls(messages: Iterator[Message] | list[Message] | tuple[Message, ...]) -> list[Media]:
     """Every part of the conversation that stands at an http(s) address."""
     found: list[Media] = []

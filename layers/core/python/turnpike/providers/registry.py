@@ -23,7 +23,14 @@ WIRES: Mapping[str, str] = {
 """Where each is built, from the provider's slug; loaded when first needed, so that a start pays for no other."""
 
 OPERATIONS: Mapping[tuple[str, str], str] = {
+    ("embeddings", "azure"): "azure.embeddings:build_adapter",
+    ("embeddings", "bedrock"): "bedrock.embeddings:build_adapter",
+    ("embeddings", "cohere"): "cohere.embeddings:build_adapter",
+    ("embeddings", "google"): "google.embeddings:build_adapter",
+    ("embeddings", "mistral"): "mistral.embeddings:build_adapter",
     ("embeddings", "openai_compatible"): "openai_compatible.embeddings:build_adapter",
+    ("rerank", "bedrock"): "bedrock.rerank:build_adapter",
+    ("rerank", "cohere"): "cohere.rerank:build_adapter",
 }
 """By operation and wire format, what a wire format offers besides chats; likewise."""
 

@@ -32,7 +32,7 @@ class AzureAdapter:
 
     def build_request(self, request: ChatRequest, endpoint: Endpoint, api_key: str) -> ProviderRequest:
         built = OpenAICompatibleAdapter(self.provider, quirks_of(endpoint)).build_request(request, endpoint, api_key)
-        return _at_azure(built, chat_url(endpoint), api_key)
+        return at_azure(built, chat_url(endpoint), api_key)
 
     def parse_completion(self, body: bytes) -> Completion:
         return self._inner.parse_completion(body)
@@ -61,7 +61,7 @@ class AzureResponsesAdapter:
     def build_request(self, request: ChatRequest, endpoint: Endpoint, api_key: str) -> ProviderRequest:
         """Raises InvalidRequest for parts that the API has no form for."""
         built = self._inner.build_request(request, endpoint, api_key)
-        return _at_azure(built, responses_url(endpoint), api_key)
+        return at_azure(built, responses_url(endpoint), api_key)
 
     def parse_completion(self, body: bytes) -> Completion:
         return self._inner.parse_completion(body)
@@ -80,7 +80,7 @@ class AzureResponsesAdapter:
         return OpenAIResponsesAdapter(self.provider, form=_RESPONSES_FORM, fetched=_FETCHED, breakpoints=False)
 
 
-def _at_azure(built: ProviderRequest, url: str, api_key: str) -> ProviderRequest:
+def at_azure(built: ProviderRequest, url: str, api_key: str) -> ProviderRequest:
     """Keys have a header of their own; tokens of Entra are JSON Web Tokens, which begin like this.
 
     https://learn.microsoft.com/azure/foundry/openai/latest#authentication

@@ -18,16 +18,24 @@ _LATEST_VERSION = "2024-10-21"
 
 
 def chat_url(endpoint: Endpoint) -> str:
+    return _url_of(endpoint, "chat/completions")
+
+
+def embeddings_url(endpoint: Endpoint) -> str:
+    return _url_of(endpoint, "embeddings")
+
+
+def _url_of(endpoint: Endpoint, api: str) -> str:
     base = urlsplit(endpoint.base_url)
     path = base.path.rstrip("/")
     if path.endswith("/v1"):
-        return _at(base, f"{path}/chat/completions", base.query)
+        return _at(base, f"{path}/{api}", base.query)
     resource, _, rest = path.partition("/openai")
     # The portal shows the whole address of a deployment, which names it.
     named = rest.removeprefix("/deployments").strip("/").partition("/")[0]
     deployment = named or quote(endpoint.upstream_model, safe="")
     query = base.query or f"api-version={_LATEST_VERSION}"
-    return _at(base, f"{resource}/openai/deployments/{deployment}/chat/completions", query)
+    return _at(base, f"{resource}/openai/deployments/{deployment}/{api}", query)
 
 
 def responses_url(endpoint: Endpoint) -> str:

@@ -41,7 +41,7 @@ class GoogleAdapter:
         return ProviderRequest(
             url=f"{endpoint.base_url.rstrip('/')}/{self.quirks.models_path}/{name}:{method}",
             headers={
-                **self._credential(api_key),
+                **self.credential(api_key),
                 **tier_headers(taken, self.quirks),
                 "content-type": "application/json",
                 "accept": "text/event-stream" if request.stream else "application/json",
@@ -75,7 +75,7 @@ class GoogleAdapter:
     def stream_decoder(self, endpoint: Endpoint | None = None) -> AnswerDecoder:
         return AnswerDecoder(self.provider, GeminiAnswer(self.provider))
 
-    def _credential(self, api_key: str) -> dict[str, str]:
+    def credential(self, api_key: str) -> dict[str, str]:
         if self.quirks.tokens and not api_key.startswith(API_KEYS):
             return {"authorization": f"Bearer {api_key}"}
         return {"x-goog-api-key": api_key}

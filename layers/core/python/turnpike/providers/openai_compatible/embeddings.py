@@ -7,18 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Vector
 from turnpike.domain.errors import InvalidRequest, UpstreamError
-from turnpike.domain.vectors import encode
 from turnpike.ports import Reply
-from turnpike.providers.failures import failure_in_answer, parse_failure, unreadable
+from turnpike.providers.failures import failure_in_answer, parse_failure
 from turnpike.providers.request import ProviderRequest
-
-Json = Mapping[str, Any]
+from turnpike.providers.vectors import Json, count_of, read_embeddings, usage_of, vector_of
 
 _GIVES_BASE64 = frozenset({"azure", "openai"})
 """Providers that are asked for base64 where the client wants it, a quarter of the bytes: few copies know the parameter,
@@ -39,7 +35,7 @@ class OpenAICompatibleEmbeddings:
         ]
 
     def parse_replies(self, replies: Sequence[Reply], request: EmbeddingRequest, endpoint: Endpoint) -> Embeddings:
-        return parse_embeddings(self.provider, replies[0].body, request)
+        return parse_embeddings(self.provider, replies, request)
 
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return parse_failure(self.provider, status, headers, body)
@@ -63,38 +59,20 @@ def build_body(request: EmbeddingRequest, endpoint: Endpoint, *, gives_base64: b
     return body
 
 
-def parse_embeddings(provider: str, body: bytes, request: EmbeddingRequest) -> Embeddings:
-    """Raises UpstreamError when the body has not a vector for each input, or is an error with status 200."""
-    try:
-        answer = orjson.loads(body)
-        if answer.get("error"):
-            raise failure_in_answer(provider, answer["error"])
-        data = answer["data"]
+def parse_embeddings(provider: str, replies: Sequence[Reply], request: EmbeddingRequest) -> Embeddings:
+    """Raises UpstreamError where they have not a vector for each input, or are an error with status 200."""
+
+    def read(body: Json, _: Reply) -> tuple[Sequence[Vector], Usage | None]:
+        if body.get("error"):
+            raise failure_in_answer(provider, body["error"])
         # By their index, in which nearly everyone answers anyway.
-        ordered = sorted(enumerate(data), key=lambda pair: pair[1].get("index", pair[0]))
-        vectors = [encode(_vector_of(each), request.encoding) for _, each in ordered]
-        usage = _usage_of(answer.get("usage"))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        # Not JSON, or a member of a type that nothing could be made of.
-        raise unreadable(provider, "The provider sent something that is no answer") from None
-    if len(vectors) != len(request.inputs):
-        raise unreadable(provider, "The provider sent another number of embeddings than was asked for")
-    return Embeddings(vectors, usage, answer.get("id"))
+        data = sorted(enumerate(body["data"]), key=lambda pair: pair[1].get("index", pair[0]))
+        counted = body.get("usage") or {}
+        # Some count the total alone.
+        tokens = count_of(counted.get("prompt_tokens")) or count_of(counted.get("total_tokens"))
+        return [vector_of(each["embedding"]) for _, each in data], usage_of(tokens)
 
-
-def _vector_of(given: Json) -> Vector:
-    vector = given["embedding"]
-    if not isinstance(vector, str | list):
-        raise TypeError
-    return vector
-
-
-def _usage_of(given: Json | None) -> Usage | None:
-    """Some count the total alone; what there is of tokens has all been read."""
-    if not given:
-        return None
-    tokens = given.get("prompt_tokens") or given.get("total_tokens")
-    return Usage(prompt_tokens=int(tokens)) if isinstance(tokens, int | float) and 0 < tokens < 1e12 else None
+    return read_embeddings(provider, replies, request, read)
 
 
 def build_adapter(provider: str) -> OpenAICompatibleEmbeddings:

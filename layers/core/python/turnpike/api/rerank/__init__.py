@@ -1,0 +1,1 @@
+"""OpenRouter's rerank, which is Cohere's: `POST /rerank`."""
