@@ -49,8 +49,13 @@ async def test_every_model_is_read_by_openrouters_clients(reads: Reads, compiled
     aliases = [alias for alias in compiled.aliases if alias.startswith("~")]
     assert len(list(compiled.models)) >= 300
     assert len(aliases) >= 5
-    assert listed.total_count == len(listed.data) == len(list(compiled.models)) + len(aliases)
-    for each in listed.data:
+    writing = [model for model in compiled.models if "text" in model.output_modalities]
+    assert listed.total_count == len(listed.data) == len(writing) + len(aliases)
+    every = components.ModelsListResponse.model_validate(
+        (await reads.anybody.get("/models?output_modalities=all")).json()
+    )
+    assert every.total_count == len(list(compiled.models)) + len(aliases)
+    for each in every.data:
         assert (
             components.ModelResponse.model_validate((await reads.client.get(f"/model/{each.id}")).json()).data == each
         )
@@ -59,6 +64,15 @@ async def test_every_model_is_read_by_openrouters_clients(reads: Reads, compiled
         assert endpoints
         assert len({(endpoint.provider_name, endpoint.tag) for endpoint in endpoints}) == len(endpoints)
         assert {endpoint.uptime_last_1d for endpoint in endpoints} == {98.0}
+
+
+async def test_what_embeds_and_ranks_is_listed(reads: Reads) -> None:
+    embedding = components.ModelsListResponse.model_validate((await reads.anybody.get("/embeddings/models")).json())
+    assert {"openai/text-embedding-3-small", "google/gemini-embedding-001"} <= {each.id for each in embedding.data}
+    assert {str(kind) for each in embedding.data for kind in each.architecture.output_modalities} == {"embeddings"}
+    ranking = (await reads.anybody.get("/models?output_modalities=rerank")).json()["data"]
+    [cohere] = [each for each in ranking if each["id"] == "cohere/rerank-v3.5"]
+    assert cohere["pricing"]["request"] == "0.002"
 
 
 async def test_every_endpoint_without_retention_is_read(reads: Reads, compiled: ArtefactCatalog) -> None:

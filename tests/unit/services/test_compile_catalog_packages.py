@@ -13,7 +13,7 @@ import pytest
 
 from infra import catalog
 from turnpike.domain.pricing import MOST_PER_TOKEN
-from turnpike.providers.registry import WIRES
+from turnpike.providers.registry import OPERATIONS, WIRES
 from turnpike.services.compile_catalog import CompiledCatalog, compare, compile_catalog
 from turnpike.storage.catalog_artefact import ArtefactCatalog, parse_artefact
 
@@ -203,3 +203,51 @@ def test_what_models_dev_does_not_say_of_a_model_is_added(compiled: CompiledCata
     assert "structured_outputs" in taken("anthropic/claude-sonnet-4.5", "google-vertex")
     assert "structured_outputs" in taken("google/gemini-2.5-flash-lite", "google-vertex")
     assert "top_k" in taken("amazon/nova-lite-v1", "amazon-bedrock")
+
+
+EMBEDDING = {
+    "openai/text-embedding-3-small": [("openai", "openai"), ("azure", "azure")],
+    "openai/text-embedding-3-large": [("openai", "openai"), ("azure", "azure")],
+    "openai/text-embedding-ada-002": [("openai", "openai")],
+    "google/gemini-embedding-001": [("google-ai-studio", "google")],
+    "cohere/embed-v4.0": [("cohere", "cohere")],
+    "amazon/titan-embed-text-v2": [("amazon-bedrock", "aws")],
+    "mistralai/mistral-embed-2312": [("mistral", "mistral")],
+    "mistralai/codestral-embed-2505": [("mistral", "mistral")],
+}
+"""By model: its providers here, and their names in genai-prices."""
+
+
+@pytest.mark.parametrize("slug", EMBEDDING)
+def test_the_shipped_prices_of_embeddings_are_those_of_genai_prices(models: dict[str, Any], slug: str) -> None:
+    listed = {provider["id"]: provider for provider in catalog.installed_genai_prices()}  # type: ignore[attr-defined]
+    assert models[slug]["output_modalities"] == ["embeddings"]
+    for provider, theirs in EMBEDDING[slug]:
+        served = at(models, slug, provider)
+        [found] = [each for each in listed[theirs]["models"] if each["id"] == served["upstream_model"]]
+        assert Decimal(served["pricing"]["prompt"]) == Decimal(found["prices"]["input_mtok"]) / 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("slug", "provider", "price"),
+    [
+        ("cohere/rerank-v3.5", "cohere", "0.002"),
+        ("cohere/rerank-v3.5", "amazon-bedrock", "0.002"),
+        ("amazon/rerank-v1", "amazon-bedrock", "0.001"),
+    ],
+)
+def test_a_search_has_a_price(models: dict[str, Any], slug: str, provider: str, price: str) -> None:
+    assert models[slug]["output_modalities"] == ["rerank"]
+    assert at(models, slug, provider)["pricing"]["request"] == price
+
+
+def test_what_embeds_and_ranks_is_served_over_wires_that_can(models: dict[str, Any]) -> None:
+    providers = catalog.read_settings().providers
+    counted: Counter[str] = Counter()
+    for slug, model in models.items():
+        for operation in {"embeddings", "rerank"} & set(model["output_modalities"]):
+            for served in model["endpoints"]:
+                wire = served.get("wire") or providers[served["provider"]].text("wire")
+                assert (operation, wire) in OPERATIONS, (slug, served["provider"])
+                counted[operation] += 1
+    assert counted == {"embeddings": 11, "rerank": 3}

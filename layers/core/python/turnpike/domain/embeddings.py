@@ -75,7 +75,9 @@ class EmbeddingRequest(OperationRequest[Embeddings]):
         return len(kinds) - kinds.count("text") - heard, heard
 
     def most_used(self, endpoint: Endpoint) -> Usage:
-        return Usage(prompt_tokens=sum(map(_estimate, self.inputs)))
+        # Where images have a price of their own, it is the higher one.
+        images = self._kinds().count("image_url") * _TOKENS_PER_PART
+        return Usage(prompt_tokens=sum(map(_estimate, self.inputs)), prompt_image_tokens=images)
 
     def _kinds(self) -> list[str]:
         return [

@@ -155,8 +155,9 @@ def shortens_prompts(request: RoutedRequest, endpoint: Endpoint) -> bool:
 
 def unmet_parameters(request: RoutedRequest, endpoint: Endpoint) -> list[str]:
     """What the client requires and the endpoint would drop."""
-    demanded = demanded_parameters(request) if request.provider.require_parameters else request.demands
-    return sorted(name for name in demanded if not takes(endpoint, name))
+    demanded = demanded_parameters(request) if request.provider.require_parameters else ()
+    unmet = {name for name in demanded if not takes(endpoint, name)}
+    return sorted(unmet | (request.demands - endpoint.supported_parameters))
 
 
 def _first_unmet(conditions: Iterable[Condition], endpoint: Endpoint) -> str | None:
@@ -188,8 +189,9 @@ def _conditions(terms: Terms) -> Iterable[Condition]:
     if preferences.require_parameters:
         demanded = demanded_parameters(request)
         yield PARAMETERS, lambda e: not e.supported_parameters or demanded <= e.supported_parameters
-    elif request.demands:
-        yield PARAMETERS, lambda e: not e.supported_parameters or request.demands <= e.supported_parameters
+    if request.demands:
+        # Not of those that list nothing either: what is sent and dropped makes another answer.
+        yield PARAMETERS, lambda e: request.demands <= e.supported_parameters
     if SUFFIX in request.parameters:
         # Where it is not listed it would be dropped, and the text would go on from the prompt as if nothing followed.
         yield SUFFIX, lambda e: SUFFIX in e.supported_parameters
