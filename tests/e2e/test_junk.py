@@ -119,6 +119,23 @@ COMPLETE: dict[str, Any] = {
     "plugins": [],
     "transforms": [],
 }
+EMBEDDED: dict[str, Any] = {
+    "model": "demo/embed",
+    "input": [f"One {MARK}", f"Two {MARK}"],
+    "dimensions": 8,
+    "encoding_format": "base64",
+    "input_type": "search_query",
+    "provider": {"order": ["demo"], "options": {"demo": {}}},
+    "user": f"user-{MARK}",
+    "session_id": f"session-{MARK}",
+}
+PARTS = [{"content": [{"type": "text", "text": MARK}, {"type": "image_url", "image_url": {"url": "data:,"}}]}]
+RANKED: dict[str, Any] = {
+    "model": "demo/embed",
+    "query": MARK,
+    "documents": [f"One {MARK}", {"text": f"Two {MARK}", "image": "data:,"}],
+    "top_n": 1,
+}
 KEY = {"name": MARK, "limit": 1.5, "limit_reset": "daily", "expires_at": "2036-01-01T00:00:00Z"}
 GRANT = {"amount": 0.25, "idempotency_key": MARK, "account_id": "acct-junk"}
 
@@ -204,6 +221,18 @@ def test_streamed_chat_bodies(http: httpx2.Client, body: bytes) -> None:
 )
 def test_absurd_maxima(http: httpx2.Client, tokens: float, name: str) -> None:
     check(http.post("/chat/completions", content=json.dumps(chat(**{name: tokens})).encode()))
+
+
+@junk
+@given(body=mutated(EMBEDDED) | mutated({**EMBEDDED, "input": [[1, 2], [3]]}) | mutated({**EMBEDDED, "input": PARTS}))
+def test_embedding_bodies(http: httpx2.Client, body: bytes) -> None:
+    check(http.post("/embeddings", content=body))
+
+
+@junk
+@given(body=mutated(RANKED))
+def test_rerank_bodies(http: httpx2.Client, body: bytes) -> None:
+    check(http.post("/rerank", content=body))
 
 
 @junk
