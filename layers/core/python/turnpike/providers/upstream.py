@@ -110,11 +110,13 @@ class HttpUpstream:
         ]
         within_s = endpoint.timeouts.whole_s - (time.monotonic() - began)
         try:
-            replies = await in_turn([partial(self._fetch, call, endpoint, within_s) for call in calls], _AT_ONCE)
+            # All of them together take no longer than one may.
+            async with asyncio.timeout(within_s):
+                replies = await in_turn([partial(self._fetch, call, endpoint, within_s) for call in calls], _AT_ONCE)
             result: ResultT = adapter.parse_replies(replies, request, endpoint)
             return result
         except (*LATE, *BROKEN, UpstreamError) as error:
-            failed = _failure(error, endpoint, calls[0].secrets)
+            failed = _failure(error, endpoint, [secret for call in calls for secret in call.secrets])
         raise failed
 
     async def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
