@@ -68,6 +68,25 @@ def test_gemini_is_named_in_each_of_its_requests(model: str) -> None:
     assert [each["model"] for each in built.body["requests"]] == ["models/gemini-embedding-001"] * 2
 
 
+def test_vertex_is_asked_for_one_prediction_at_a_time() -> None:
+    at = endpoint("gemini-embedding-001", "https://aiplatform.googleapis.com/v1/projects/p/locations/global")
+    vertex = operation_adapter_for("embeddings", Provider("google-vertex", "Google", "google", ""))
+    asked = embed("a", "b", parameters={"dimensions": 8, "input_type": "search_query"})
+    first, second = vertex.build_requests(asked, at, "ya29.token")
+    assert first.url == f"{at.base_url}/publishers/google/models/gemini-embedding-001:predict"
+    assert first.headers["authorization"] == "Bearer ya29.token"
+    assert first.body == {
+        "instances": [{"content": "a", "task_type": "RETRIEVAL_QUERY"}],
+        "parameters": {"outputDimensionality": 8},
+    }
+    assert second.body["instances"][0]["content"] == "b"
+    told = [{"values": [value], "statistics": {"truncated": False, "token_count": 3}} for value in (0.5, 1.0)]
+    found = vertex.parse_replies([reply({"predictions": [{"embeddings": each}]}) for each in told], asked, at)
+    assert (found.vectors, found.usage.prompt_tokens) == ([[0.5], [1.0]], 6)
+    with pytest.raises(InvalidRequest, match="one text at a time; send at most 96"):
+        vertex.build_requests(embed(*["a"] * 97), at, "ya29.token")
+
+
 @pytest.mark.parametrize(
     ("part", "sent"),
     [

@@ -209,7 +209,7 @@ EMBEDDING = {
     "openai/text-embedding-3-small": [("openai", "openai"), ("azure", "azure")],
     "openai/text-embedding-3-large": [("openai", "openai"), ("azure", "azure")],
     "openai/text-embedding-ada-002": [("openai", "openai")],
-    "google/gemini-embedding-001": [("google-ai-studio", "google")],
+    "google/gemini-embedding-001": [("google-ai-studio", "google"), ("google-vertex", "google")],
     "cohere/embed-v4.0": [("cohere", "cohere")],
     "amazon/titan-embed-text-v2": [("amazon-bedrock", "aws")],
     "mistralai/mistral-embed-2312": [("mistral", "mistral")],
@@ -250,4 +250,4 @@ def test_what_embeds_and_ranks_is_served_over_wires_that_can(models: dict[str, A
                 wire = served.get("wire") or providers[served["provider"]].text("wire")
                 assert (operation, wire) in OPERATIONS, (slug, served["provider"])
                 counted[operation] += 1
-    assert counted == {"embeddings": 11, "rerank": 3}
+    assert counted == {"embeddings": 12, "rerank": 3}

@@ -7,6 +7,7 @@ import orjson
 
 from turnpike.domain.chat import Usage
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Vector
+from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.vectors import encode
 from turnpike.ports import Reply
 from turnpike.providers.failures import unreadable
@@ -15,6 +16,9 @@ Json = Mapping[str, Any]
 ReadReply = Callable[[Json, Reply], tuple[Sequence[Vector], Usage | None]]
 """The vectors of one reply, given its body, and what it used. May raise UpstreamError for an error that it tells; what
 goes wrong with a member of an unexpected type counts as an unreadable answer."""
+
+_MOST_ONE_BY_ONE = 96
+"""Texts for a model that takes one at a time: more would keep a client waiting."""
 
 
 def read_embeddings(provider: str, replies: Sequence[Reply], request: EmbeddingRequest, read: ReadReply) -> Embeddings:
@@ -35,6 +39,16 @@ def read_embeddings(provider: str, replies: Sequence[Reply], request: EmbeddingR
     if len(vectors) != len(request.inputs):
         raise unreadable(provider, "The provider sent another number of embeddings than was asked for")
     return Embeddings(vectors, _sum_of(used), upstream_id if isinstance(upstream_id, str) else None)
+
+
+def one_by_one(texts: Sequence[str]) -> Sequence[str]:
+    """Raises InvalidRequest for more of them than can be asked for so."""
+    if len(texts) > _MOST_ONE_BY_ONE:
+        raise InvalidRequest(
+            f"this model's provider takes one text at a time; send at most {_MOST_ONE_BY_ONE} in a request",
+            field="input",
+        )
+    return texts
 
 
 def vector_of(given: object) -> Vector:

@@ -11,17 +11,14 @@ from typing import Any
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Vector
-from turnpike.domain.errors import InvalidRequest, UpstreamError
+from turnpike.domain.errors import UpstreamError
 from turnpike.domain.operation import parts_of
 from turnpike.ports import Reply
 from turnpike.providers.bedrock.errors import parse_error_answer
 from turnpike.providers.bedrock.invoke import invoke
 from turnpike.providers.cohere_inputs import MOST_AT_ONCE, build_inputs, read_vectors
 from turnpike.providers.request import ProviderRequest
-from turnpike.providers.vectors import Json, count_of, read_embeddings, usage_of, vector_of
-
-_MOST_ONE_BY_ONE = 96
-"""Texts for a model that takes one at a time: more would keep a client waiting."""
+from turnpike.providers.vectors import Json, count_of, one_by_one, read_embeddings, usage_of, vector_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +53,8 @@ def _is_cohere(endpoint: Endpoint) -> bool:
 
 
 def _titan_bodies(request: EmbeddingRequest) -> list[dict[str, Any]]:
-    texts = request.texts
-    if len(texts) > _MOST_ONE_BY_ONE:
-        raise InvalidRequest(
-            f"this model's provider takes one text at a time; send at most {_MOST_ONE_BY_ONE} in a request",
-            field="input",
-        )
     more = {} if request.dimensions is None else {"dimensions": request.dimensions}
-    return [{"inputText": text, **more} for text in texts]
+    return [{"inputText": text, **more} for text in one_by_one(request.texts)]
 
 
 def build_adapter(provider: str) -> BedrockEmbeddings:

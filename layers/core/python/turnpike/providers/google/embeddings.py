@@ -11,22 +11,14 @@ from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.operation import parts_of
 from turnpike.ports import Reply
 from turnpike.providers.google.adapter import GoogleAdapter
+from turnpike.providers.google.predictions import VertexEmbeddings
 from turnpike.providers.google.quirks import quirks_of
+from turnpike.providers.google.tasks import task_type_of
 from turnpike.providers.media import parse_embedded
 from turnpike.providers.request import ProviderRequest
 from turnpike.providers.vectors import Json, count_of, read_embeddings, usage_of, vector_of
 
 _MOST_AT_ONCE = 100
-_TASK_TYPES: Mapping[str, str] = {
-    "search_query": "RETRIEVAL_QUERY",
-    "search_document": "RETRIEVAL_DOCUMENT",
-    "classification": "CLASSIFICATION",
-    "clustering": "CLUSTERING",
-}
-"""Gemini's words for what others call so; https://ai.google.dev/gemini-api/docs/embeddings has more of them."""
-_OWN_TYPES = frozenset(
-    {*_TASK_TYPES.values(), "SEMANTIC_SIMILARITY", "CODE_RETRIEVAL_QUERY", "QUESTION_ANSWERING", "FACT_VERIFICATION"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +50,9 @@ class GoogleEmbeddings:
 
 
 def _more_of(request: EmbeddingRequest) -> dict[str, Any]:
-    more: dict[str, Any] = {}
-    if request.input_type is not None:
-        kind = _TASK_TYPES.get(request.input_type, request.input_type.upper())
-        if kind not in _OWN_TYPES:
-            known = ", ".join(sorted((*_TASK_TYPES, *(name.lower() for name in _OWN_TYPES))))
-            raise InvalidRequest(f"this model's provider knows {known}", field="input_type")
-        more["taskType"] = kind
-    if request.dimensions is not None:
-        more["outputDimensionality"] = request.dimensions
-    return more
+    task = task_type_of(request)
+    more: dict[str, Any] = {} if task is None else {"taskType": task}
+    return more if request.dimensions is None else {**more, "outputDimensionality": request.dimensions}
 
 
 def _parts_of(given: Input) -> list[Json]:
@@ -94,5 +79,6 @@ def _read(body: Json, _: Reply) -> tuple[Sequence[Vector], Usage | None]:
     return vectors, usage_of(max(total - images, 0), image_tokens=min(images, total))
 
 
-def build_adapter(provider: str) -> GoogleEmbeddings:
-    return GoogleEmbeddings(provider)
+def build_adapter(provider: str) -> GoogleEmbeddings | VertexEmbeddings:
+    """Vertex AI is who takes access tokens."""
+    return VertexEmbeddings(provider) if quirks_of(provider).tokens else GoogleEmbeddings(provider)
