@@ -1,4 +1,4 @@
-"""`POST /embeddings` and `POST /rerank` through the ASGI app, with a scripted provider and everything else in memory."""
+"""`POST /embeddings` and `POST /rerank` through the ASGI app, with a scripted provider and the rest in memory."""
 
 from dataclasses import replace
 from decimal import Decimal

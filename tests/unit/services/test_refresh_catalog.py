@@ -200,8 +200,8 @@ async def refuses(upkeep: Upkeep, spoil: Callable[[Publisher], None], match: str
         (b"", "Expecting value"),
         (b"<html>busy</html>", "Expecting value"),
         (b'{"openrouter": NaN}', "NaN is no number"),
-        (b"{}", "It has 0 models"),
-        (b"[]", "It has 0 models"),
+        (b"{}", "models, and at least 300 are expected"),
+        (b"[]", "models, and at least 300 are expected"),
         (b"\xff", "decode"),
     ],
 )
@@ -241,7 +241,7 @@ async def test_one_of_which_a_part_cannot_be_had_is_refused(upkeep: Upkeep, url:
 
 async def test_the_first_one_is_measured_by_the_packaged(upkeep: Upkeep) -> None:
     upkeep.publisher.documents[MODELS] = b"{}"
-    with pytest.raises(ValueError, match="It has 0 models"):
+    with pytest.raises(ValueError, match="models, and at least 300 are expected"):
         await upkeep.refresh()
     assert upkeep.store.find_artefact() is None
 
