@@ -104,6 +104,11 @@ def test_openai_asks_and_is_charged(stack: Deployed, openai: OpenAI, http: httpx
     eventually(lambda: nano(manager.credits.get_credits().data.total_usage) == nano(used) + cost, within_s=60)
 
 
+def test_what_embeds_is_listed_by_one_function_and_asked_of_another(openai: OpenAI, http: httpx2.Client) -> None:
+    [model] = http.get("/embeddings/models").json()["data"]
+    assert openai.embeddings.create(model=model["id"], input="Hello").data[0].embedding
+
+
 def test_openrouter_asks_a_stream(openrouter: OpenRouter) -> None:
     with openrouter.chat.send(model="demo/chat", messages=user(), stream=True) as events:
         chunks = list(events)
