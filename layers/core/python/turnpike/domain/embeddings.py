@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import KINDS, Usage
@@ -80,19 +80,21 @@ class EmbeddingRequest(OperationRequest[Embeddings]):
         return Usage(prompt_tokens=sum(map(_estimate, self.inputs)), prompt_image_tokens=images)
 
     def _kinds(self) -> list[str]:
-        return [
-            str(part["type"])
-            for each in self.inputs
-            if not isinstance(each, str)
-            for part in each
-            if isinstance(part, Mapping)
-        ]
+        return [str(part["type"]) for each in self.inputs for part in parts_in(each)]
+
+
+def parts_in(given: Input) -> Sequence[Mapping[str, Any]]:
+    """None in a text, nor in tokens: of those there may be a million, so only the first is looked at."""
+    if isinstance(given, str) or isinstance(given[0], int):
+        return ()
+    return cast(Sequence[Mapping[str, Any]], given)
 
 
 def _estimate(given: Input) -> int:
     if isinstance(given, str):
         return estimate_tokens(given)
-    return sum(_estimate_part(part) if isinstance(part, Mapping) else 1 for part in given)
+    parts = parts_in(given)
+    return sum(map(_estimate_part, parts)) if parts else len(given)
 
 
 def _estimate_part(part: Mapping[str, Any]) -> int:

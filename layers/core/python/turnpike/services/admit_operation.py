@@ -34,9 +34,12 @@ class AdmitOperation:
     ) -> Admission:
         """Raises InsufficientCredit or KeyLimitExceeded naming what it may cost, and TemporarilyBusy."""
 
+        # Once for each: what is sent may be megabytes.
+        used = {id(endpoint): most_used(endpoint) for endpoint in route}
+
         async def admit(endpoints: Sequence[Endpoint]) -> Admission:
             def cost(rates: Rates) -> NanoUsd:
-                return most_charged(endpoints, most_used, now_s, rates=rates)
+                return most_charged([(each, used[id(each)]) for each in endpoints], now_s, rates=rates)
 
             hold = self.admit.build_hold(principal, generation_id, endpoints, cost, now_s=now_s)
             try:
@@ -45,7 +48,7 @@ class AdmitOperation:
                 raise _too_little(error.available, hold.amount) from None
             except KeyLimitExceeded as error:
                 raise over_limit(principal, error.remaining) from None
-            prompt_tokens = max(most_used(endpoint).prompt_tokens for endpoint in endpoints)
+            prompt_tokens = max(used[id(endpoint)].prompt_tokens for endpoint in endpoints)
             return Admission(generation_id, principal, now_s, reserve, prompt_tokens, None, endpoints)
 
         own = [endpoint for endpoint in route if endpoint.byok is not None]
@@ -58,13 +61,13 @@ class AdmitOperation:
             return await admit(own)
 
 
-def most_charged(route: Sequence[Endpoint], most_used: MostUsed, at_s: float, *, rates: Rates = charged) -> NanoUsd:
-    """What the dearest endpoint of the route would charge, at any of the prices that so much may reach."""
-    costs = []
-    for endpoint in route:
-        usage = most_used(endpoint)
-        met = reachable([endpoint], usage.prompt_tokens, at_s, rates)
-        costs += [exact_cost(usage, pricing)[0] for pricing in met]
+def most_charged(used: Sequence[tuple[Endpoint, Usage]], at_s: float, *, rates: Rates = charged) -> NanoUsd:
+    """What the dearest of the endpoints would charge, at any of the prices that so much may reach."""
+    costs = (
+        exact_cost(usage, pricing)[0]
+        for endpoint, usage in used
+        for pricing in reachable([endpoint], usage.prompt_tokens, at_s, rates)
+    )
     return round_up(max(costs))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
-from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Vector
+from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Vector, parts_in
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.ports import Reply
 from turnpike.providers.failures import failure_in_answer, parse_failure
@@ -44,7 +44,7 @@ class OpenAICompatibleEmbeddings:
 def build_body(request: EmbeddingRequest, endpoint: Endpoint, *, gives_base64: bool) -> dict[str, Any]:
     """Raises InvalidRequest for what is neither text nor tokens."""
     for place, each in enumerate(request.inputs):
-        if not isinstance(each, str) and any(isinstance(part, Mapping) for part in each):
+        if parts_in(each):
             raise InvalidRequest("this model's provider takes texts and tokens alone", field=f"input.{place}")
     body: dict[str, Any] = {"model": endpoint.upstream_model, "input": list(request.inputs)}
     if request.dimensions is not None:
