@@ -3,27 +3,28 @@
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import orjson
-from botocore.client import BaseClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from turnpike.storage.aws_json.answers import Answer
+from turnpike.storage.aws_json.client import Attempt
+
 CALLS_PATH = "/bench/calls"
-_BEGAN = "bench_began"
 _REMEMBERED_CALLS = 2_000
 
 
 class CountedCalls:
-    """The AWS calls of this process, from botocore's own events. It costs some microseconds a call."""
+    """The AWS calls of this process, from in front of its clients' tries. It costs some microseconds a call."""
 
-    def __init__(self, *clients: BaseClient) -> None:
+    def __init__(self, *clients: Any) -> None:
+        """`clients`: of JSON protocols."""
         self._sent: Counter[str] = Counter()
         self._took_ms: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED_CALLS))
         for client in clients:
-            client.meta.events.register("provide-client-params", self._begin)
-            client.meta.events.register("before-send", self._send)
-            client.meta.events.register("after-call", self._end)
+            client.attempt = partial(self._attempt, client.service.name, client.attempt)
 
     def report(self) -> Mapping[str, Any]:
         """`sent` counts every try of every call so far; `took_ms` is how long each one took since the last report."""
@@ -31,15 +32,13 @@ class CountedCalls:
         self._took_ms.clear()
         return {"sent": self._sent, "took_ms": took_ms}
 
-    def _begin(self, context: dict[str, Any], **_: Any) -> None:
-        context[_BEGAN] = time.perf_counter()
-
-    def _send(self, event_name: str, **_: Any) -> None:
-        self._sent[event_name.removeprefix("before-send.")] += 1
-
-    def _end(self, event_name: str, context: Mapping[str, Any], **_: Any) -> None:
-        operation = event_name.removeprefix("after-call.")
-        self._took_ms[operation].append((time.perf_counter() - context[_BEGAN]) * 1000)
+    def _attempt(self, service: str, attempt: Attempt, operation: str, body: bytes) -> Answer:
+        name = f"{service}.{operation}"
+        self._sent[name] += 1
+        began = time.perf_counter()
+        answer = attempt(operation, body)
+        self._took_ms[name].append((time.perf_counter() - began) * 1000)
+        return answer
 
 
 class Observed:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-
-from botocore.client import BaseClient
+from typing import Any
 
 from tests.chaos.facts import Facts, Tickets
 from tests.chaos.faults import Faults
@@ -30,7 +29,7 @@ class Duty:
     def tickets(self, name: str, count: int) -> Tickets:
         return Tickets(self.folder / f"{name}.{TICKETS}", count)
 
-    def let_fail(self, *clients: BaseClient) -> None:
+    def let_fail(self, *clients: Any) -> None:
         for client in clients:
             Faults(Random(self.random.random()), client, self._note_fault, trouble=self.world.size.trouble)
 

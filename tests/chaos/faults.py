@@ -4,16 +4,16 @@ Below the client's own retries, so that they are tested along with ours: a call 
 made and its answer lost.
 """
 
-import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from threading import Lock
 from typing import Any
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
+from turnpike.storage.aws_json.answers import Answer
+from turnpike.storage.aws_json.client import Attempt
 
 _KINDS = {
     "throttled": 12,
@@ -35,35 +35,33 @@ _THROTTLED = {"dynamodb": "ThrottlingException", "sqs": "RequestThrottled"}
 
 
 class Faults:
-    def __init__(self, random: Random, client: BaseClient, note: Callable[[str], None], *, trouble: float) -> None:
-        """`note` is told the kind of every fault. `trouble`: of calls, those with which a worse time begins, when so
-        many calls of this client fail one after the other that retries run out.
+    def __init__(self, random: Random, client: Any, note: Callable[[str], None], *, trouble: float) -> None:
+        """`client`: of a JSON protocol. `note` is told the kind of every fault. `trouble`: of calls, those with which a
+        worse time begins, when so many calls of this client fail one after the other that retries run out.
         """
         self._random, self._trouble_rate = random, trouble
         self._note = note
         self._lock = Lock()
         self._trouble: list[str] = []
-        self._service: str = client.meta.service_model.service_name
-        # The session below the client: what the hook sends must not come back to the hook.
-        self._send: Callable[[AWSPreparedRequest], AWSResponse] = client._endpoint.http_session.send
-        client.meta.events.register(f"before-send.{self._service}", self._before_send)
+        self._service: str = client.service.name
+        self._send: Attempt = client.attempt
+        client.attempt = self._attempt
 
-    def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
-        """The response, of a call that goes wrong; None for one that is made as it is."""
+    def _attempt(self, operation: str, body: bytes) -> Answer:
         with self._lock:
-            kind = self._next(is_transaction=event_name.endswith(".TransactWriteItems"))
+            kind = self._next(is_transaction=operation == "TransactWriteItems")
         if kind is None:
-            return None
+            return self._send(operation, body)
         self._note(kind)
         if kind in _SENT:
-            self._send(request)
+            self._send(operation, body)
         if kind == "unanswered":
-            raise ReadTimeoutError(endpoint_url=request.url)
+            raise ReadTimeoutError(endpoint_url=self._service)
         if kind == "unreachable":
-            raise EndpointConnectionError(endpoint_url=request.url)
+            raise EndpointConnectionError(endpoint_url=self._service)
         if kind == "no body":
-            return _response(request, 503, b"")
-        return _response(request, *self._refusal(kind, request))
+            return Answer(503, {}, b"")
+        return self._refusal(kind, body)
 
     def _next(self, *, is_transaction: bool) -> str | None:
         random = self._random
@@ -81,27 +79,16 @@ class Faults:
     def _some(self, number: int) -> list[str]:
         return self._random.choices(list(_KINDS), list(_KINDS.values()), k=number)
 
-    def _refusal(self, kind: str, request: AWSPreparedRequest) -> tuple[int, bytes]:
+    def _refusal(self, kind: str, body: bytes) -> Answer:
         if kind == "throttled":
-            return 400, _error(_THROTTLED[self._service])
+            return _error(400, _THROTTLED[self._service])
         if kind == "conflict":
-            reasons = [{"Code": "None"} for _ in json.loads(request.body)["TransactItems"]]
+            reasons = [{"Code": "None"} for _ in json.loads(body)["TransactItems"]]
             reasons[self._random.randrange(len(reasons))] = {"Code": "TransactionConflict"}
-            return 400, _error("TransactionCanceledException", CancellationReasons=reasons)
-        return 500, _error("InternalServerError")
+            return _error(400, "TransactionCanceledException", CancellationReasons=reasons)
+        return _error(500, "InternalServerError")
 
 
-def _error(code: str, **more: Any) -> bytes:
+def _error(status: int, code: str, **more: Any) -> Answer:
     content: Mapping[str, Any] = {"__type": code, "message": "made up", **more}
-    return json.dumps(content).encode()
-
-
-def _response(request: AWSPreparedRequest, status: int, body: bytes) -> AWSResponse:
-    return AWSResponse(request.url, status, {"content-type": "application/x-amz-json-1.0"}, _Raw(body))
-
-
-class _Raw(io.BytesIO):
-    """As much of a urllib3 response as botocore reads."""
-
-    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-        yield self.read()
+    return Answer(status, {}, json.dumps(content).encode())

@@ -13,15 +13,14 @@ from infra.local.emulator import Emulator, emulator
 from infra.local.provision import create_table
 from turnpike.storage.schema import KEYS, LEDGER, Table
 
+from tests.aws_clients import client_of
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
-
-# As many connections as the races have threads.
-_CONFIG = Config(max_pool_connections=64, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 @pytest.fixture(scope="session")
@@ -33,33 +32,41 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def dynamodb(aws: Emulator) -> "DynamoDBClient":
-    return cast("DynamoDBClient", _client(aws, "dynamodb"))
+    return cast("DynamoDBClient", client_of(aws, "dynamodb"))
 
 
 @pytest.fixture(scope="session")
 def sqs(aws: Emulator) -> "SQSClient":
-    return cast("SQSClient", _client(aws, "sqs"))
+    return cast("SQSClient", client_of(aws, "sqs"))
 
 
 @pytest.fixture(scope="session")
 def secretsmanager(aws: Emulator) -> "SecretsManagerClient":
-    return cast("SecretsManagerClient", _client(aws, "secretsmanager"))
+    return cast("SecretsManagerClient", client_of(aws, "secretsmanager"))
 
 
 @pytest.fixture(scope="session")
 def kms(aws: Emulator) -> "KMSClient":
-    return cast("KMSClient", _client(aws, "kms"))
+    return cast("KMSClient", client_of(aws, "kms"))
 
 
 @pytest.fixture(scope="session")
 def lost_kms(aws: Emulator) -> "KMSClient":
     """One that finds nobody: the discard port, where nobody listens."""
-    return cast("KMSClient", _client(replace(aws, port=9), "kms"))
+    return cast("KMSClient", client_of(replace(aws, port=9), "kms"))
 
 
 @pytest.fixture(scope="session")
 def s3(aws: Emulator) -> "S3Client":
-    return cast("S3Client", _client(aws, "s3"))
+    client = botocore.session.get_session().create_client(
+        "s3",
+        endpoint_url=aws.endpoint_url,
+        region_name=aws.region,
+        aws_access_key_id=aws.access_key_id,
+        aws_secret_access_key=aws.secret_access_key,
+        config=Config(retries={"mode": "standard", "total_max_attempts": 3}),
+    )
+    return cast("S3Client", client)
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +83,3 @@ def ledger_table(new_table: Callable[[Table], str]) -> str:
 @pytest.fixture(scope="module")
 def keys_table(new_table: Callable[[Table], str]) -> str:
     return new_table(KEYS)
-
-
-def _client(aws: Emulator, service: str) -> object:
-    return botocore.session.get_session().create_client(
-        service,
-        endpoint_url=aws.endpoint_url,
-        region_name=aws.region,
-        aws_access_key_id=aws.access_key_id,
-        aws_secret_access_key=aws.secret_access_key,
-        config=_CONFIG,
-    )

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 
 import pytest
@@ -16,6 +16,8 @@ from turnpike.domain.ids import AccountId, GenerationId, KeyHash
 from turnpike.domain.ledger import Hold
 from turnpike.domain.money import NanoUsd
 from turnpike.storage.schema import CATALOG, KEYS, LEDGER
+
+from tests.aws_clients import client_of
 
 HOME, AWAY = "eu-central-1", "us-west-2"
 ACCOUNT = AccountId("acct-two-regions")
@@ -46,9 +48,10 @@ def regions(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Regions:
         return found
 
     found = Regions(resources(HOME), resources(AWAY, TURNPIKE_HOME_REGION=HOME))
-    create_table(found.home.dynamodb, LEDGER, f"ledger-{suffix}")
-    for parts in (found.home, found.away):
-        create_table(parts.dynamodb, KEYS, f"keys-{suffix}")
+    home, away = (client_of(replace(aws, region=region), "dynamodb") for region in (HOME, AWAY))
+    create_table(home, LEDGER, f"ledger-{suffix}")
+    for each in (home, away):
+        create_table(each, KEYS, f"keys-{suffix}")
     found.home.ledger.top_up(ACCOUNT, CREDIT, reference="test", now_s=1)
     return found
 
@@ -65,12 +68,12 @@ def take(parts: Resources, number: int) -> bool:
     return True
 
 
-def test_only_what_counts_money_is_asked_for_at_home(regions: Regions) -> None:
-    assert regions.away.dynamodb.meta.region_name == AWAY
-    assert regions.away.home_dynamodb.meta.region_name == HOME
-    assert regions.away.kms.meta.region_name == HOME
+def test_only_what_counts_money_is_asked_for_at_home(regions: Regions, aws: Emulator) -> None:
+    assert regions.away.dynamodb.region == AWAY
+    assert regions.away.home_dynamodb.region == HOME
+    assert regions.away.kms.region == HOME
     assert regions.home.home_dynamodb is regions.home.dynamodb
-    tables = regions.away.dynamodb.list_tables()["TableNames"]
+    tables = client_of(replace(aws, region=AWAY), "dynamodb").list_tables()["TableNames"]
     assert regions.away.settings.keys_table in tables
     assert regions.away.settings.ledger_table not in tables
 

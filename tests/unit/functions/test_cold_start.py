@@ -12,6 +12,10 @@ from infra.catalog import built_catalog
 _FORBIDDEN = (
     "aws_xray_sdk",
     "boto3",
+    # What speaks to S3, and finds credentials that no environment holds.
+    "botocore.client",
+    "botocore.session",
+    "urllib3",
     "cryptography",
     "fastapi",
     "joserfc",

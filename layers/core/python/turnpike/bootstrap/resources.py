@@ -5,9 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
-
-from botocore.config import Config
+from typing import TYPE_CHECKING
 
 from turnpike.api.auth import Guard
 from turnpike.domain.catalog import Catalog
@@ -19,7 +17,7 @@ from turnpike.services.live_catalog import LiveCatalog
 from turnpike.services.load_catalog import CatalogParts, LoadCatalog
 from turnpike.settings import Settings
 from turnpike.storage.api_keys import DynamoApiKeys
-from turnpike.storage.aws import aws_session
+from turnpike.storage.aws import Aws
 from turnpike.storage.catalog_artefact import PACKAGED, ArtefactCatalog, parse_artefact, read_artefact
 from turnpike.storage.catalog_providers import ProviderKeys
 from turnpike.storage.generations import DynamoGenerations
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
-    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -42,17 +39,6 @@ if TYPE_CHECKING:
     from turnpike.storage.health_snapshots import DynamoHealthSnapshots
     from turnpike.storage.jobs import DynamoJobs
 
-_AWS_CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=64,
-    # Every request is built by storage/, from values that its types have checked; saves a tenth of each call.
-    parameter_validation=False,
-    # Given one, botocore does not put together its own of 28 parts, twice for every call: a tenth of the call.
-    user_agent="turnpike",
-)
-
 
 class Resources:
     """Lazy: a function pays at start-up for what its own composition touches, and for nothing else."""
@@ -60,34 +46,30 @@ class Resources:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
         self.settings = Settings.from_environ(environ)
-        # botocore alone: boto3 adds 50 ms of start-up for a resource layer that nothing here uses.
-        self._session = aws_session()
+        self._aws = Aws()
         self._said: set[str] = set()
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
-        return cast("DynamoDBClient", self._session.create_client("dynamodb", config=_AWS_CONFIG))
+        return self._aws.dynamodb()
 
     @cached_property
     def home_dynamodb(self) -> "DynamoDBClient":
         """For whatever counts money: it is written in one region, so that no two can spend the same credit."""
         home = self.settings.home_region
-        if not home:
-            return self.dynamodb
-        return cast("DynamoDBClient", self._session.create_client("dynamodb", region_name=home, config=_AWS_CONFIG))
+        return self._aws.dynamodb(home) if home else self.dynamodb
 
     @cached_property
     def sqs(self) -> "SQSClient":
-        return cast("SQSClient", self._session.create_client("sqs", config=_AWS_CONFIG))
+        return self._aws.sqs()
 
     @cached_property
     def secrets(self) -> "SecretsManagerClient":
-        return cast("SecretsManagerClient", self._session.create_client("secretsmanager", config=_AWS_CONFIG))
+        return self._aws.secrets_manager()
 
     @cached_property
     def kms(self) -> "KMSClient":
-        region = self.settings.home_region or None
-        return cast("KMSClient", self._session.create_client("kms", region_name=region, config=_AWS_CONFIG))
+        return self._aws.kms(self.settings.home_region)
 
     @cached_property
     def ledger(self) -> DynamoLedger:
@@ -122,8 +104,7 @@ class Resources:
     def export_store(self) -> "S3ExportStore":
         from turnpike.storage.exports import S3ExportStore
 
-        client = cast("S3Client", self._session.create_client("s3", config=_AWS_CONFIG))
-        return S3ExportStore(client, self.settings.exports_bucket)
+        return S3ExportStore(self._aws.s3(), self.settings.exports_bucket)
 
     @cached_property
     def health_counts(self) -> "DynamoHealthCounts":
@@ -210,7 +191,7 @@ class Resources:
 
     def aws_credentials(self) -> "Credentials | None":
         """The function's role on Lambda, the environment's or the profile's elsewhere; they renew themselves."""
-        return self._session.get_credentials()
+        return self._aws.credentials()
 
     @cached_property
     def guard(self) -> Guard:

@@ -10,7 +10,7 @@ A minute's item is at most 2 KB, and most are below one, whatever the traffic: a
 import re
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -53,15 +53,10 @@ class DynamoHealthCounts:
 
     def list_minute(self, minute: int) -> Mapping[str, Tally]:
         found: dict[str, Tally] = {}
-        pages = self._client.get_paginator("query")
         for partition in keys.health_minute_partitions(minute):
-            with translated():
-                for page in pages.paginate(
-                    TableName=self._table,
-                    KeyConditionExpression="pk = :pk",
-                    ExpressionAttributeValues={":pk": {"S": partition}},
-                ):
-                    found |= {item["sk"]["S"]: _parse_tally(item) for item in page["Items"]}
+            pages = self._query(KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": partition}})
+            for page in pages:
+                found |= {item["sk"]["S"]: _parse_tally(item) for item in page}
         return found
 
     def claim(self, job: str, now_s: float, *, every_s: float) -> bool:
@@ -78,19 +73,17 @@ class DynamoHealthCounts:
 
     def list_hours(self, first: int, last: int) -> Mapping[int, UptimeHour]:
         found: dict[int, UptimeHour] = {}
-        with translated():
-            for page in self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-                ExpressionAttributeValues={
-                    ":pk": keys.uptime_hour(first)["pk"],
-                    ":first": keys.uptime_hour(first)["sk"],
-                    ":last": keys.uptime_hour(last)["sk"],
-                },
-                # What is added to them must be added to what was written last.
-                ConsistentRead=True,
-            ):
-                found |= {int(item["sk"]["S"]): _parse_hour(item) for item in page["Items"]}
+        for page in self._query(
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues={
+                ":pk": keys.uptime_hour(first)["pk"],
+                ":first": keys.uptime_hour(first)["sk"],
+                ":last": keys.uptime_hour(last)["sk"],
+            },
+            # What is added to them must be added to what was written last.
+            ConsistentRead=True,
+        ):
+            found |= {int(item["sk"]["S"]): _parse_hour(item) for item in page}
         return found
 
     def put_hour(self, hour: int, uptime: UptimeHour, *, seen: UptimeHour | None) -> bool:
@@ -111,6 +104,16 @@ class DynamoHealthCounts:
             ExpressionAttributeNames={"#through": "through", "#data": "data", "#ttl": "ttl"},
             ExpressionAttributeValues=values,
         )
+
+    def _query(self, **query: Any) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Pages of items."""
+        while True:
+            with translated():
+                page = self._client.query(TableName=self._table, **query)
+            yield page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _write(self, **update: Any) -> bool:
         """False when the condition did not hold."""
