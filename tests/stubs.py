@@ -1,8 +1,10 @@
 """AWS clients that answer from a script, for what the emulator never shows."""
 
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import botocore.session
+from botocore.model import ServiceModel
 from botocore.stub import Stubber
 
 if TYPE_CHECKING:
@@ -20,3 +22,9 @@ def stubbed_dynamodb() -> "tuple[DynamoDBClient, Stubber]":
     stub = Stubber(client)
     stub.activate()
     return cast("DynamoDBClient", client), stub
+
+
+@cache
+def service_model(name: str) -> ServiceModel:
+    """What botocore knows of a service."""
+    return _SESSION.get_service_model(name)

@@ -118,14 +118,13 @@ def read_books(dynamodb: "DynamoDBClient", table: str, account_id: str) -> Books
 
 
 def _items(dynamodb: "DynamoDBClient", table: str, account_id: str) -> Iterator[Item]:
-    pages = dynamodb.get_paginator("query").paginate(
-        TableName=table,
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": f"ACCOUNT#{account_id}"}},
-        ConsistentRead=True,
-    )
-    for page in pages:
+    query: Any = {"ExpressionAttributeValues": {":pk": {"S": f"ACCOUNT#{account_id}"}}, "ConsistentRead": True}
+    while True:
+        page = dynamodb.query(TableName=table, KeyConditionExpression="pk = :pk", **query)
         yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _hold(hold_id: str, item: Item) -> StoredHold:

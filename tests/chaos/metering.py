@@ -81,9 +81,8 @@ class _Queue:
         kept = {handle for handle in handles if self._random.random() < _KEPT}
         if kept:
             self._duty.facts.write("kept", messages=len(kept))
-        entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles - kept)]
-        if entries:
-            self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)  # type: ignore[arg-type]
+        for handle in handles - kept:
+            self._client.delete_message(QueueUrl=self._url, ReceiptHandle=handle)
 
 
 def _id_of(message: "MessageTypeDef") -> str | None:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -26,6 +26,7 @@ from turnpike.settings import Settings
 from turnpike.storage.schema import KEYS, LEDGER
 
 from tests.asgi import AsgiClient
+from tests.aws_clients import client_of
 from tests.e2e.gates import Sluice, sluice
 
 HOME, AWAY = "eu-central-1", "us-west-2"
@@ -74,11 +75,11 @@ def away(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
     sock, suffix = listen(), secrets.token_hex(4)
     with sluice(aws.port) as way_home, serving(DemoProvider("demo-key"), sock):
         monkeypatch.setenv("AWS_DEFAULT_REGION", AWAY)
-        here = Resources({"TURNPIKE_LEDGER_TABLE": "l", "TURNPIKE_KEYS_TABLE": "k", "TURNPIKE_USAGE_QUEUE_URL": ""})
+        here = replace(aws, region=AWAY)
         settings = Settings(
             ledger_table=f"ledger-{suffix}",
-            keys_table=create_table(here.dynamodb, KEYS, f"keys-{suffix}"),
-            usage_queue_url=create_usage_queue(here.sqs, f"usage-{suffix}"),
+            keys_table=create_table(client_of(here, "dynamodb"), KEYS, f"keys-{suffix}"),
+            usage_queue_url=create_usage_queue(client_of(here, "sqs"), f"usage-{suffix}"),
             catalog_artefact=str(built_catalog()),
             catalog_overrides=str(Path("infra/local/demo_catalog.toml").resolve()),
             home_region=HOME,
@@ -88,7 +89,7 @@ def away(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
         # Made here, while the variables say so.
         _ = parts.dynamodb, parts.sqs
         monkeypatch.setenv("AWS_ENDPOINT_URL", way_home.url)
-        create_table(parts.home_dynamodb, LEDGER, settings.ledger_table)
+        create_table(client_of(replace(aws, region=HOME), "dynamodb"), LEDGER, settings.ledger_table)
         yield Away(parts, way_home)
 
 

@@ -124,9 +124,8 @@ def test_a_message_that_is_delivered_again_counts_nothing_again(metered: Metered
     assert metered.counted(endpoint_key(GOOD)) == {"o": 1, "a": 1}
 
 
-def test_statistics_that_cannot_be_written_fail_no_message(metered: Metered) -> None:
-    table = metered.resources.settings.health_table
-    metered.resources.dynamodb.delete_table(TableName=table)
+def test_statistics_that_cannot_be_written_fail_no_message(metered: Metered, dynamodb: Any) -> None:
+    dynamodb.delete_table(TableName=metered.resources.settings.health_table)
     event = metered.event(attempt(GOOD))
     metered.batch(event)
     balance = metered.resources.ledger.get_balance(ACCOUNT)

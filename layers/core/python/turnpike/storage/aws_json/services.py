@@ -75,7 +75,7 @@ KMS = Service(
     target_prefix="TrentService",
     json_version="1.1",
     operations=_operations("decrypt", "generate_data_key"),
-    blobs=frozenset({"CiphertextBlob", "Plaintext"}),
+    blobs=frozenset({"CiphertextBlob", "CiphertextForRecipient", "Plaintext"}),
 )
 
 SECRETS_MANAGER = Service(
