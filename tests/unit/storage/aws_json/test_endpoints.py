@@ -62,7 +62,8 @@ def test_a_service_is_as_its_model_says(service: Service) -> None:
     assert ("awsQueryCompatible" in metadata) == ("x-amzn-query-mode" in service.headers)
     tokens, blobs = {}, set()
     for operation in map(model.operation_model, service.operations.values()):
-        tokens |= {operation.name: name for name in operation.idempotent_members}
+        for name in operation.idempotent_members:
+            tokens[operation.name] = name
         members = operation.output_shape.members if operation.output_shape else {}
         blobs |= {name for name, shape in members.items() if shape.type_name == "blob"}
     assert tokens == service.tokens
