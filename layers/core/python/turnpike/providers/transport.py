@@ -2,13 +2,13 @@
 
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
-from functools import cache
 from typing import cast
 
 import httpcore2
 import httpx2
 
 from turnpike.providers.network import AsyncioBackend
+from turnpike.trust import tls_context
 
 _IDLE_CONNECTIONS = 64
 _IDLE_CONNECTION_S = 60.0
@@ -46,7 +46,7 @@ class PooledTransport(httpx2.AsyncBaseTransport):
         """`tls` replaces the system's certificates; up to `idle_connections` wait open for their next request."""
         self._backend = backend or AsyncioBackend()
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=tls or _tls_context(),
+            ssl_context=tls or tls_context(),
             # Concurrency is limited where requests come in: one environment has few, the local server hundreds.
             max_connections=None,
             max_keepalive_connections=idle_connections,
@@ -82,12 +82,6 @@ class PooledTransport(httpx2.AsyncBaseTransport):
             except _STALE:
                 if self._backend.opened != opened:
                     raise
-
-
-@cache
-def _tls_context() -> ssl.SSLContext:
-    """Once a process: reading the system's certificates takes 40 ms."""
-    return httpx2.create_ssl_context(trust_env=False)
 
 
 class _Body(httpx2.AsyncByteStream):

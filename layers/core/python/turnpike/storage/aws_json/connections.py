@@ -11,7 +11,6 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from urllib.parse import urlsplit
 
 from botocore.exceptions import (
@@ -25,6 +24,7 @@ from botocore.exceptions import (
 
 from turnpike.storage.aws_json.answers import Answer
 from turnpike.storage.aws_json.incoming import Closed, Incoming, Malformed
+from turnpike.trust import tls_context
 
 _CONNECT_TIMEOUT_S = 2.0
 _READ_TIMEOUT_S = 5.0
@@ -103,7 +103,7 @@ class Connections:
 
     def _secure(self, opened: socket.socket) -> ssl.SSLSocket:
         try:
-            return _tls_context(self._ca_bundle).wrap_socket(opened, server_hostname=self._address[0])
+            return tls_context(self._ca_bundle).wrap_socket(opened, server_hostname=self._address[0])
         except TimeoutError as error:
             opened.close()
             raise ConnectTimeoutError(endpoint_url=self._endpoint, error=error) from error
@@ -151,17 +151,3 @@ def _head(headers: Mapping[str, str], length: int) -> bytes:
             raise ValueError(f"the header {name} cannot be sent: it holds what no header may")
         lines.append(f"{name}: {value}")
     return "\r\n".join([*lines, "", ""]).encode("ascii")
-
-
-@cache
-def _tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """Once a process, with the first connection: reading the certificates takes its time."""
-    if not ca_bundle:
-        import certifi
-
-        ca_bundle = certifi.where()
-    # Not the standard library's default context, which newer versions have refuse authorities that botocore takes.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cafile=ca_bundle)
-    return context
