@@ -354,6 +354,19 @@ def test_neither_log_nor_error_shows_what_is_nobodys_business(
     assert not [secret for secret in (SECRET, TOKEN, ITEM) if secret in shown]
 
 
+def test_a_call_belongs_to_the_invocation_that_made_it(server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = asker(server.plays(GOOD).url)
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-ü;Parent=2;Sampled=1")
+    asks.get()
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "completions")
+    asks.get()
+    elsewhere, on_lambda = (request.headers for request in server.requests)
+    assert "x-amzn-trace-id" not in elsewhere
+    assert on_lambda["x-amzn-trace-id"] == "Root=1-%C3%BC;Parent=2;Sampled=1"
+    # Whoever stands in between may change it.
+    assert "x-amzn-trace-id" not in on_lambda["authorization"]
+
+
 def test_a_token_that_would_be_a_header_of_its_own_is_not_sent(server: AwsServer) -> None:
     asks = asker(server.plays(GOOD).url, token="one\r\nx-two: 2")
     with pytest.raises(ValueError, match="x-amz-security-token cannot be sent") as told:
