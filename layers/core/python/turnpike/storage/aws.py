@@ -40,14 +40,14 @@ class Aws:
     def kms(self, region: str = "") -> "KMSClient":
         return cast("KMSClient", self._json_client(KMS, region))
 
-    def secrets_manager(self) -> "SecretsManagerClient":
-        return cast("SecretsManagerClient", self._json_client(SECRETS_MANAGER))
+    def s3(self, region: str = "") -> "S3Client":
+        return cast("S3Client", self._botocore_client("s3", region))
 
-    def sqs(self) -> "SQSClient":
-        return cast("SQSClient", self._json_client(SQS))
+    def secrets_manager(self, region: str = "") -> "SecretsManagerClient":
+        return cast("SecretsManagerClient", self._json_client(SECRETS_MANAGER, region))
 
-    def s3(self) -> "S3Client":
-        return cast("S3Client", self._botocore_client("s3"))
+    def sqs(self, region: str = "") -> "SQSClient":
+        return cast("SQSClient", self._json_client(SQS, region))
 
     def credentials(self) -> "Credentials | None":
         """The function's role on Lambda, the environment's or the profile's elsewhere; they renew themselves."""
@@ -60,7 +60,7 @@ class Aws:
 
         return botocore.session.get_session()
 
-    def _json_client(self, service: Service, region: str = "") -> JsonClient:
+    def _json_client(self, service: Service, region: str) -> JsonClient:
         # botocore's variable, and Lambda's; a profile may name one too.
         region = region or os.environ.get("AWS_DEFAULT_REGION") or self._region_of_profile()
 
@@ -80,8 +80,8 @@ class Aws:
             raise NoRegionError
         return found
 
-    def _botocore_client(self, service: str, region: str | None = None) -> Any:
+    def _botocore_client(self, service: str, region: str) -> Any:
         from botocore.config import Config
 
         config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-        return self._session.create_client(service, region_name=region, config=config)
+        return self._session.create_client(service, region_name=region or None, config=config)

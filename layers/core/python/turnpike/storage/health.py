@@ -10,7 +10,7 @@ A minute's item is at most 2 KB, and most are below one, whatever the traffic: a
 import re
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from turnpike.domain.tallies import Tally
 from turnpike.domain.uptime import UptimeHour
 from turnpike.storage import keys
+from turnpike.storage.queries import pages_of
 from turnpike.storage.transactions import translated
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ class DynamoHealthCounts:
     def list_minute(self, minute: int) -> Mapping[str, Tally]:
         found: dict[str, Tally] = {}
         for partition in keys.health_minute_partitions(minute):
-            pages = self._query(KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": partition}})
+            pages = pages_of(
+                self._client,
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": partition}},
+            )
             for page in pages:
                 found |= {item["sk"]["S"]: _parse_tally(item) for item in page}
         return found
@@ -73,7 +79,9 @@ class DynamoHealthCounts:
 
     def list_hours(self, first: int, last: int) -> Mapping[int, UptimeHour]:
         found: dict[int, UptimeHour] = {}
-        for page in self._query(
+        for page in pages_of(
+            self._client,
+            TableName=self._table,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
             ExpressionAttributeValues={
                 ":pk": keys.uptime_hour(first)["pk"],
@@ -104,16 +112,6 @@ class DynamoHealthCounts:
             ExpressionAttributeNames={"#through": "through", "#data": "data", "#ttl": "ttl"},
             ExpressionAttributeValues=values,
         )
-
-    def _query(self, **query: Any) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """Pages of items."""
-        while True:
-            with translated():
-                page = self._client.query(TableName=self._table, **query)
-            yield page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _write(self, **update: Any) -> bool:
         """False when the condition did not hold."""
