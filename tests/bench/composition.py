@@ -103,6 +103,8 @@ def _settings() -> Settings:
         catalog_table=resources.tables["catalog"],
         catalog_artefact=str(_compiled_catalog()),
         catalog_refresh_s=0,
+        # Each request holds for itself, as that of a key does which is not busy; `writes` counts what leases save.
+        lease_s=0,
         log_file=str(STATE / "router.log"),
     )
 
