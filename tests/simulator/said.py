@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -19,6 +20,8 @@ _ABOUT = (
     "It goes on for a few words more, so that there is something to cut in two."
 )
 _FRAGMENT_CHARS = 8
+_MOST_CALLS = 10
+_DIRECTIVE = re.compile(r"\[call ([\w-]+) (?=[{\"])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Said:
     prompt_tokens: int
     reasoning: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
-    call: Call | None = None
+    calls: tuple[Call, ...] = ()
     finish: Literal["stop", "tool_calls", "length"] = "stop"
     cached_tokens: int = 2
 
@@ -65,7 +68,7 @@ class Said:
     @property
     def output_tokens(self) -> int:
         """Without reasoning."""
-        return len(self.text) + (len(self.call.fragments) if self.call else 0)
+        return len(self.text) + sum(len(call.fragments) for call in self.calls)
 
     @property
     def completion_tokens(self) -> int:
@@ -78,7 +81,11 @@ def sign(text: str) -> str:
 
 
 def say(asked: Asked, wire: str, number: int, *, call_id: str = "call_{number}") -> Said:
-    """`number` makes ids unique; `call_id` is the form that the wire format demands of them."""
+    """`number` makes ids unique; `call_id` is the form that the wire format demands of them.
+
+    With tools, the first of them is called, or those that the user asks for: `[call get_weather {"city": "Paris"}]`,
+    as often as that is said, if they are there.
+    """
     said = Said(
         id=f"sim-{number}",
         model=asked.model,
@@ -86,14 +93,26 @@ def say(asked: Asked, wire: str, number: int, *, call_id: str = "call_{number}")
         reasoning=_words(_THOUGHTS) if asked.reasons else (),
     )
     if asked.tools and asked.choice != "none" and asked.last == "user":
-        name = asked.choice if asked.choice in asked.tools else next(iter(asked.tools))
-        arguments = example_of({"type": "object", **asked.tools[name]}, text="example")
-        return replace(said, call=Call(call_id.format(number=number), name, arguments), finish="tool_calls")
+        calls = _calls(asked, [call_id.format(number=number * _MOST_CALLS + place) for place in range(_MOST_CALLS)])
+        if calls:
+            return replace(said, calls=calls, finish="tool_calls")
     text = _text(asked, wire)
     room = None if asked.max_tokens is None else max(asked.max_tokens - len(said.reasoning), 0)
     if room is not None and room < len(text):
         return replace(said, text=text[:room], finish="length")
     return replace(said, text=text)
+
+
+def _calls(asked: Asked, ids: Sequence[str]) -> tuple[Call, ...]:
+    assert asked.tools
+    places = [found.end() for found in _DIRECTIVE.finditer(asked.said)]
+    named = [found[1] for found in _DIRECTIVE.finditer(asked.said)]
+    if not named:
+        name = asked.choice if asked.choice in asked.tools else next(iter(asked.tools))
+        return (Call(ids[0], name, example_of({"type": "object", **asked.tools[name]}, text="example")),)
+    told = [(name, json.JSONDecoder().raw_decode(asked.said, at)[0]) for name, at in zip(named, places, strict=True)]
+    wanted = [(name, arguments) for name, arguments in told if name in asked.tools]
+    return tuple(Call(id_, *each) for id_, each in zip(ids, wanted, strict=False))
 
 
 def _text(asked: Asked, wire: str) -> tuple[str, ...]:

@@ -206,8 +206,8 @@ def whole_message(said: Said) -> Json:
         blocks.append({"type": "thinking", "thinking": said.thoughts, "signature": said.signature})
     if said.text:
         blocks.append({"type": "text", "text": said.whole_text})
-    if said.call:
-        blocks.append({"type": "tool_use", "id": said.call.id, "name": said.call.name, "input": said.call.arguments})
+    for call in said.calls:
+        blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments})
     message = {**_head(said), "content": blocks, "stop_reason": _STOP[said.finish], "usage": _usage(said)}
     return message
 
@@ -234,9 +234,9 @@ def _blocks(said: Said) -> Iterator[tuple[Json, list[Json]]]:
         yield {"type": "thinking", "thinking": "", "signature": ""}, [*deltas, signed]
     if said.text:
         yield {"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in said.text]
-    if said.call:
-        use = {"type": "tool_use", "id": said.call.id, "name": said.call.name, "input": {}}
-        pieces = ["", *said.call.fragments]
+    for call in said.calls:
+        use = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
+        pieces = ["", *call.fragments]
         yield use, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
 
 

@@ -247,8 +247,8 @@ def _blocks(said: Said) -> Iterator[Json]:
         yield {"reasoningContent": {"reasoningText": {"text": said.thoughts, "signature": said.signature}}}
     if said.text:
         yield {"text": said.whole_text}
-    if said.call:
-        yield {"toolUse": {"toolUseId": said.call.id, "name": said.call.name, "input": said.call.arguments}}
+    for call in said.calls:
+        yield {"toolUse": {"toolUseId": call.id, "name": call.name, "input": call.arguments}}
 
 
 def _events(said: Said) -> Iterator[tuple[str, Json]]:
@@ -271,9 +271,9 @@ def _streamed(said: Said) -> Iterator[tuple[Json, list[Json]]]:
         yield {}, [{"reasoningContent": piece} for piece in [*pieces, {"signature": said.signature}]]
     if said.text:
         yield {}, [{"text": piece} for piece in said.text]
-    if said.call:
-        use = {"toolUse": {"toolUseId": said.call.id, "name": said.call.name}}
-        yield use, [{"toolUse": {"input": piece}} for piece in said.call.fragments]
+    for call in said.calls:
+        use = {"toolUse": {"toolUseId": call.id, "name": call.name}}
+        yield use, [{"toolUse": {"input": piece}} for piece in call.fragments]
 
 
 def _usage(said: Said) -> Json:

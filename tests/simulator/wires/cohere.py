@@ -16,7 +16,7 @@ from tests.simulator.asked import (
     words,
 )
 from tests.simulator.http import Reply, Request, json_reply
-from tests.simulator.said import Said
+from tests.simulator.said import Call, Said
 from tests.simulator.trouble import Trouble
 from tests.simulator.wires.wire import DONE, EVENTS, Target, dump, named_event
 
@@ -60,8 +60,9 @@ class Cohere:
         if said.text:
             content.append({"type": "text", "text": said.whole_text})
         message: Json = {"role": "assistant", "content": content}
-        if said.call:
-            message |= {"tool_plan": "I will call the tool.", "tool_calls": [_call(said, said.call.json)]}
+        if said.calls:
+            calls = [_call(call, call.json) for call in said.calls]
+            message |= {"tool_plan": "I will call the tool.", "tool_calls": calls}
         return dump({"id": said.id, "message": message, **_end(said)})
 
     def events(self, said: Said, asked: Asked) -> Iterator[bytes]:
@@ -179,12 +180,13 @@ def _events(said: Said) -> Iterator[Json]:
                 yield _event("content-delta", index, {"content": {kind: piece}})
             yield {"type": "content-end", "index": index}
             index += 1
-    if said.call:
+    if said.calls:
         yield {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "I will call the tool."}}}
-        yield _event("tool-call-start", 0, {"tool_calls": _call(said, "")})
-        for fragment in said.call.fragments:
-            yield _event("tool-call-delta", 0, {"tool_calls": {"function": {"arguments": fragment}}})
-        yield {"type": "tool-call-end", "index": 0}
+    for index, call in enumerate(said.calls):
+        yield _event("tool-call-start", index, {"tool_calls": _call(call, "")})
+        for fragment in call.fragments:
+            yield _event("tool-call-delta", index, {"tool_calls": {"function": {"arguments": fragment}}})
+        yield {"type": "tool-call-end", "index": index}
     yield {"type": "message-end", "delta": _end(said)}
 
 
@@ -192,9 +194,8 @@ def _event(kind: str, index: int, message: Json) -> Json:
     return {"type": kind, "index": index, "delta": {"message": message}}
 
 
-def _call(said: Said, arguments: str) -> Json:
-    assert said.call
-    return {"id": said.call.id, "type": "function", "function": {"name": said.call.name, "arguments": arguments}}
+def _call(call: Call, arguments: str) -> Json:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def _end(said: Said) -> Json:

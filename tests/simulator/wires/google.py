@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.simulator.asked import Asked, Json, Reading, bearer, body_of, check_key, unknown_of, words
 from tests.simulator.http import Reply, Request, json_reply
-from tests.simulator.said import Call, Said, sign
+from tests.simulator.said import Said, sign
 from tests.simulator.trouble import Trouble
 from tests.simulator.wires.wire import EVENTS, Target, data_event, dump
 
@@ -224,8 +224,7 @@ def _whole_parts(said: Said) -> Iterator[Json]:
     if said.text:
         signature = {"thoughtSignature": sign("text")} if said.reasoning else {}
         yield {"text": said.whole_text, **signature}
-    if said.call:
-        yield _call(said.call)
+    yield from _calls(said)
 
 
 def _parts(said: Said) -> Iterator[Json]:
@@ -234,15 +233,16 @@ def _parts(said: Said) -> Iterator[Json]:
         yield {"text": piece, "thought": True}
     for piece in said.text:
         yield {"text": piece}
-    if said.call:
-        yield _call(said.call)
-    elif said.reasoning:
+    yield from _calls(said)
+    if said.reasoning and not said.calls:
         yield {"text": "", "thoughtSignature": sign("text")}
 
 
-def _call(call: Call) -> Json:
-    content = {"name": call.name, "args": call.arguments, "id": call.id}
-    return {"functionCall": content, "thoughtSignature": sign(call.name)}
+def _calls(said: Said) -> Iterator[Json]:
+    """The first of those that are made together bears the signature of all."""
+    for index, call in enumerate(said.calls):
+        signature = {} if index else {"thoughtSignature": sign(call.name)}
+        yield {"functionCall": {"name": call.name, "args": call.arguments, "id": call.id}, **signature}
 
 
 def _chunks(said: Said) -> Iterator[Json]:

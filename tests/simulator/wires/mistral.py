@@ -59,7 +59,7 @@ class Mistral:
         if said.reasoning:
             text = [{"type": "text", "text": said.whole_text}] if said.text else []
             message["content"] = [_thinking(said.thoughts), *text]
-        if said.call:
+        if said.calls:
             message["tool_calls"] = answer["choices"][0]["message"]["tool_calls"]
         choice = {"index": 0, "message": message, "finish_reason": said.finish}
         return dump({**answer, "choices": [choice]})
@@ -73,7 +73,7 @@ class Mistral:
                 choice["delta"] = {"content": [_thinking(delta["reasoning_content"])]}
             if choice["finish_reason"]:
                 chunk["usage"] = usage_of(said)
-                choice["delta"] = {"content": "", **_whole_call(said)}
+                choice["delta"] = {"content": "", **_whole_calls(said)}
             if "tool_calls" not in delta:
                 yield data_event(chunk)
         yield DONE
@@ -134,8 +134,12 @@ def _thinking(text: str) -> Json:
     return {"type": "thinking", "thinking": [{"type": "text", "text": text}], "closed": True}
 
 
-def _whole_call(said: Said) -> Json:
-    if not said.call:
+def _whole_calls(said: Said) -> Json:
+    if not said.calls:
         return {}
-    function = {"name": said.call.name, "arguments": said.call.json}
-    return {"tool_calls": [{"id": said.call.id, "function": function, "index": 0}]}
+    return {
+        "tool_calls": [
+            {"id": call.id, "function": {"name": call.name, "arguments": call.json}, "index": index}
+            for index, call in enumerate(said.calls)
+        ]
+    }

@@ -17,7 +17,7 @@ from tests.simulator.asked import (
     words,
 )
 from tests.simulator.http import Reply, Request, json_reply
-from tests.simulator.said import CREATED, Said
+from tests.simulator.said import CREATED, Call, Said
 from tests.simulator.trouble import Trouble
 from tests.simulator.wires.wire import DONE, EVENTS, Target, data_event, dump
 
@@ -185,8 +185,8 @@ def schema_of(form: Any) -> Mapping[str, Any] | None:
 
 def whole_chat(said: Said) -> Json:
     message: Json = {"role": "assistant", "content": said.whole_text or None, "refusal": None, "annotations": []}
-    if said.call:
-        message["tool_calls"] = [_call(said)]
+    if said.calls:
+        message["tool_calls"] = [_call(call) for call in said.calls]
     if said.reasoning:
         message["reasoning_content"] = said.thoughts
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": said.finish}
@@ -214,22 +214,19 @@ def usage_of(said: Said) -> Json:
 
 
 def _deltas(said: Said) -> Iterator[Json]:
-    yield {"role": "assistant", "content": None if said.call else "", "refusal": None}
+    yield {"role": "assistant", "content": None if said.calls else "", "refusal": None}
     for piece in said.reasoning:
         yield {"reasoning_content": piece}
     for piece in said.text:
         yield {"content": piece}
-    if said.call:
-        call = _call(said)
-        yield {"tool_calls": [{**call, "index": 0, "function": {"name": said.call.name, "arguments": ""}}]}
-        for fragment in said.call.fragments:
-            yield {"tool_calls": [{"index": 0, "function": {"arguments": fragment}}]}
+    for index, call in enumerate(said.calls):
+        yield {"tool_calls": [{**_call(call), "index": index, "function": {"name": call.name, "arguments": ""}}]}
+        for fragment in call.fragments:
+            yield {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}
 
 
-def _call(said: Said) -> Json:
-    assert said.call
-    function = {"name": said.call.name, "arguments": said.call.json}
-    return {"id": said.call.id, "type": "function", "function": function}
+def _call(call: Call) -> Json:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.json}}
 
 
 def _head(said: Said, kind: str) -> Json:

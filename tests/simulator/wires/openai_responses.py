@@ -214,9 +214,9 @@ def _items(said: Said, asked: Asked) -> Iterator[Json]:
         part = {"type": "output_text", "text": said.whole_text, "annotations": [], "logprobs": []}
         item = {"id": f"msg_{said.id}", "type": "message", "role": "assistant", "status": "completed"}
         yield {**item, "content": [part]}
-    if said.call:
-        item = {"id": f"fc_{said.id}", "type": "function_call", "status": "completed", "call_id": said.call.id}
-        yield {**item, "name": said.call.name, "arguments": said.call.json}
+    for index, call in enumerate(said.calls):
+        item = {"id": f"fc_{said.id}_{index}", "type": "function_call", "status": "completed", "call_id": call.id}
+        yield {**item, "name": call.name, "arguments": call.json}
 
 
 def _events(said: Said, asked: Asked) -> Iterator[Json]:
@@ -259,7 +259,7 @@ def _pieces(said: Said, item: Json, place: Json) -> Iterator[Json]:
             yield {"type": "response.output_text.done", **place, "text": said.whole_text, "logprobs": []}
             yield {"type": "response.content_part.done", **place, "part": part | {"text": said.whole_text}}
         case "function_call":
-            assert said.call
-            for fragment in said.call.fragments:
+            [call] = [call for call in said.calls if call.id == item["call_id"]]
+            for fragment in call.fragments:
                 yield {"type": "response.function_call_arguments.delta", **place, "delta": fragment}
-            yield {"type": "response.function_call_arguments.done", **place, "arguments": said.call.json}
+            yield {"type": "response.function_call_arguments.done", **place, "arguments": call.json}
