@@ -21,7 +21,7 @@ from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.domain.operation import OperationRequest, OperationResult
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.waits import Waits
-from turnpike.ports import Ledger
+from turnpike.ports import Ledger, Upstream
 from turnpike.providers.folding import completion_of
 from turnpike.services.admit import Admit
 from turnpike.services.attempts import Watch
@@ -61,14 +61,16 @@ def catalog(*endpoints: Endpoint) -> Catalog:
     by_model: dict[str, list[Endpoint]] = {}
     for each in endpoints:
         by_model.setdefault(each.model_id, []).append(each)
-    models = [
-        Model(
-            slug, slug, 1_767_225_600, "A model", 100_000, ("text",), ("text",), "Other", ("max_tokens",), tuple(served)
-        )
-        for slug, served in by_model.items()
-    ]
+    models = [_model(slug, served) for slug, served in by_model.items()]
     slugs = {each.provider for each in endpoints}
     return FixedCatalog(models, [Provider(s, s.title(), "openai_compatible", "http://x.test") for s in sorted(slugs)])
+
+
+def _model(slug: str, served: Sequence[Endpoint]) -> Model:
+    takes = served[0].input_modalities or ("text",)
+    return Model(
+        slug, slug, 1_767_225_600, "A model", 100_000, takes, ("text",), "Other", ("max_tokens",), tuple(served)
+    )
 
 
 _FIFTEEN_TOKENS = Usage(10, 5)
@@ -169,7 +171,9 @@ class World:
         ledger: Ledger | None = None,
         now: Callable[[], float] = time.time,
         plugins: Callable[[ChatRequest], PluginRun] | None = None,
+        upstream: Upstream | None = None,
     ) -> None:
+        """`upstream` is asked instead of what is scripted."""
         self.ledger = ledger or InMemoryLedger()
         self.queue = InMemoryUsageQueue()
         self.upstream = ScriptedUpstream(scripts)
@@ -191,7 +195,7 @@ class World:
         self.case = CompleteChat(
             catalog=lambda: self.catalog,
             admit=Admit(self.ledger, 1800, allowance_tokens, self.leases),
-            upstream=self.upstream,
+            upstream=upstream or self.upstream,
             report=ReportUsage(self.queue, settle, self.unsettled.append, now),
             watch=Watch(Waits(3600), self, self.refusals.append),
             random=Random(1),

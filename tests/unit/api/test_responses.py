@@ -125,6 +125,15 @@ async def test_an_error_after_it_or_after_a_comment_is_a_response_that_failed() 
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(("delta", "part"), [(Delta(content="Hel"), "text"), (Delta(refusal="Hel"), "refusal")])
+async def test_a_response_that_failed_has_what_was_said_before(delta: Delta, part: str) -> None:
+    answer = await ask(Delta(reasoning="Hm"), delta, Delta(error=failure(500)), stream=True)
+    thought, message = fold(read_events(answer.body))["output"]
+    assert thought["summary"] == [{"type": "summary_text", "text": "Hm"}]
+    assert (message["status"], message["content"][0][part]) == ("incomplete", "Hel")
+
+
+@pytest.mark.anyio
 async def test_routing_is_shown_to_who_asks_for_it() -> None:
     asked = {"x-openrouter-metadata": "enabled"}
     response = fold(read_events((await ask(stream=True, headers=asked)).body))

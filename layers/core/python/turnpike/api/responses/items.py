@@ -17,9 +17,14 @@ class MessageItem:
         self.id = item_id
         self.parts: list[Json] = []
         self.texts: list[str] = []
+        """What was said of the last part, until it ends."""
 
     def present(self, status: str) -> Json:
-        return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": self.parts}
+        content = list(self.parts)
+        if self.texts:
+            member = "refusal" if content[-1]["type"] == "refusal" else "text"
+            content[-1] = {**content[-1], member: "".join(self.texts)}
+        return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": content}
 
 
 class CallItem:

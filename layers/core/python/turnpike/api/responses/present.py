@@ -223,7 +223,8 @@ class ResponsesPresenter:
         return f"{kind}_{self._call.id.removeprefix('gen-')}_{len(self._items)}"
 
     def _response(self, status: str | None = None) -> Json:
-        output = [item.present("completed") for item in self._items]
+        # Only an answer that broke off still has one open.
+        output = [item.present("incomplete" if item is self._open else "completed") for item in self._items]
         response = present_response(self._call, self._asked, output, status)
         shows = wants_metadata(self._asked.headers) and status != "in_progress" and isinstance(self._call, ChatCall)
         if shows and isinstance(self._call, ChatCall):
