@@ -226,6 +226,36 @@ async def test_an_error_after_it(asker: Asker, fault: dict[str, Any]) -> None:
     assert set(asker.billed()) == {0}
 
 
+GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": 'start: "*** Begin Patch" /.+/'}
+CODING = [
+    {"type": "custom", "name": "apply_patch", "description": "Patches files.", "format": GRAMMAR},
+    {"type": "namespace", "name": "clock", "tools": [{"type": "function", "name": "get_time", "parameters": ZONE}]},
+]
+PATCH = "*** Begin Patch\n+ é\n"
+
+
+@EVERY_WIRE
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_tools_that_take_a_text_and_those_of_a_namespace(asker: Asker, stream: bool) -> None:
+    """Only Responses have them; every model must be able to use them, and get their results."""
+    asked = f'[call apply_patch {json.dumps({"input": PATCH})}] [call clock__get_time {{"zone": "Europe/Oslo"}}]'
+    body: dict[str, Any] = {"input": [{"role": "user", "content": asked}], "tools": CODING}
+    way = ("responses", stream)
+    _, told = await asker.post(way, body)
+    answer = READERS["responses"].fold(told) if stream else json.loads(told)
+    patch, clock = [item for item in answer["output"] if item["type"].endswith("_call")]
+    assert (patch["type"], patch["name"], patch["input"]) == ("custom_tool_call", "apply_patch", PATCH)
+    assert (clock["type"], clock["name"], clock["namespace"]) == ("function_call", "get_time", "clock")
+    results = [
+        {"type": "custom_tool_call_output", "call_id": patch["call_id"], "output": "Patched"},
+        {"type": "function_call_output", "call_id": clock["call_id"], "output": "12:00"},
+    ]
+    said = await asker.answer(way, {**body, "input": [*body["input"], *answer["output"], *results]})
+    assert said.text.startswith("The tool answered: ")
+    declared = [tool["type"] for tool in asker.simulator.requests[-1]["body"].get("tools", ()) if "type" in tool]
+    assert ("custom" in declared) is asker.wire.endswith("_responses")
+
+
 def price(found: Meaning) -> int:
     """In nano-USD."""
     assert found.tokens

@@ -30,6 +30,8 @@ class Asked:
     reasons: bool = False
     max_tokens: int | None = None
     prompt_chars: int = 0
+    custom: frozenset[str] = frozenset()
+    """Those of the tools that take a text, which is a member `input` of what they are called with here."""
     options: frozenset[str] = frozenset()
     """What else of a request decides how it is answered, by the wire format's own names."""
 

@@ -36,8 +36,11 @@ class Call:
 
     @property
     def fragments(self) -> list[str]:
-        text = self.json
-        return [text[at : at + _FRAGMENT_CHARS] for at in range(0, len(text), _FRAGMENT_CHARS)]
+        return fragments_of(self.json)
+
+
+def fragments_of(text: str) -> list[str]:
+    return [text[at : at + _FRAGMENT_CHARS] for at in range(0, len(text), _FRAGMENT_CHARS)]
 
 
 @dataclass(frozen=True)

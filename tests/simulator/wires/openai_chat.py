@@ -91,6 +91,10 @@ def read_chat(body: Json, in_messages: Mapping[str, frozenset[str]] | None = _IN
         raise Trouble("invalid", "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.")
     media: list[str] = []
     read = read_messages(body["messages"], media, in_messages)
+    for place, tool in enumerate(body.get("tools", ()) if in_messages is not None else ()):
+        unknown = unknown_of(tool, ("type", "function"))
+        if unknown:
+            raise Trouble("invalid", f"Unknown parameter: 'tools[{place}].{unknown}'.", param=f"tools[{place}]")
     choice = body.get("tool_choice", "auto")
     if choice != "auto" and not body.get("tools"):
         raise Trouble("invalid", "'tool_choice' is only allowed when 'tools' are specified.", param="tool_choice")

@@ -17,7 +17,7 @@ from tests.simulator.asked import (
     words,
 )
 from tests.simulator.http import Reply, Request, json_reply
-from tests.simulator.said import CREATED, Said, sign
+from tests.simulator.said import CREATED, Said, fragments_of, sign
 from tests.simulator.trouble import Trouble
 from tests.simulator.wires.openai_chat import describe
 from tests.simulator.wires.wire import EVENTS, Target, dump, named_event
@@ -28,6 +28,12 @@ _KNOWN = words(
     "reasoning safety_identifier service_tier store stream stream_options temperature text tool_choice tools "
     "top_logprobs top_p truncation user"
 )
+_IN_TOOLS = {
+    "function": words("type name description parameters strict"),
+    "custom": words("type name description format"),
+}
+_TAKES_CUSTOM = ("gpt-5", "gpt-6")
+_TEXT = {"properties": {"input": {"type": "string"}}, "required": ["input"]}
 _LEAST_TOKENS = 16
 _ENCRYPTED = "reasoning.encrypted_content"
 _STATUS = {"stop": "completed", "tool_calls": "completed", "length": "incomplete"}
@@ -83,7 +89,8 @@ def read_responses(body: Json) -> Asked:
         said=read.said,
         result=read.result,
         media=media,
-        tools={tool["name"]: tool["parameters"] for tool in body.get("tools", ()) if tool["type"] == "function"},
+        tools=_tools(body),
+        custom=frozenset(tool["name"] for tool in body.get("tools", ()) if tool["type"] == "custom"),
         choice=choice.get("name", "auto") if isinstance(choice, dict) else choice,
         schema=_schema(body.get("text") or {}),
         # Without an effort these models reason as well, which nobody sees.
@@ -96,10 +103,27 @@ def read_responses(body: Json) -> Asked:
     )
 
 
+def _tools(body: Json) -> Json:
+    """The parameters of each, by name. Raises Trouble."""
+    found: Json = {}
+    for place, tool in enumerate(body.get("tools", ())):
+        unknown = unknown_of(tool, _IN_TOOLS.get(tool["type"], ()))
+        if unknown:
+            raise Trouble("invalid", f"Unknown parameter: 'tools[{place}].{unknown}'.", param=f"tools[{place}]")
+        if tool["type"] == "custom" and not body["model"].startswith(_TAKES_CUSTOM):
+            raise Trouble("invalid", "Custom tools are not supported with this model.", param=f"tools[{place}]")
+        found[tool["name"]] = tool["parameters"] if tool["type"] == "function" else _TEXT
+    return found
+
+
 def _read_items(items: list[Json], media: list[str], *, stored: bool) -> Reading:
     read = Reading()
     calls = Calls(
         "No tool call found for function call output with call_id {id}.", "No tool output found for function call {id}."
+    )
+    texts = Calls(
+        "No tool call found for custom tool call output with call_id {id}.",
+        "No tool output found for custom tool call {id}.",
     )
     for place, item in enumerate(items):
         match item.get("type", "message"):
@@ -110,14 +134,20 @@ def _read_items(items: list[Json], media: list[str], *, stored: bool) -> Reading
                     raise Trouble("invalid", f"Invalid type for 'input[{place}].arguments'.", param="input")
                 calls.call(item["call_id"])
                 read.assistant()
-            case "function_call_output":
-                calls.result(item["call_id"])
+            case "custom_tool_call":
+                if not isinstance(item["input"], str) or not isinstance(item["name"], str):
+                    raise Trouble("invalid", f"Invalid type for 'input[{place}].input'.", param="input")
+                texts.call(item["call_id"])
+                read.assistant()
+            case "function_call_output" | "custom_tool_call_output" as kind:
+                (calls if kind == "function_call_output" else texts).result(item["call_id"])
                 read.tool(_content_text(item["output"], media, place))
             case "reasoning":
                 _check_reasoning(item, place, stored=stored)
             case other:
                 raise Trouble("invalid", f"Invalid value: '{other}'.", param=f"input[{place}].type")
     calls.close()
+    texts.close()
     return read
 
 
@@ -215,8 +245,13 @@ def _items(said: Said, asked: Asked) -> Iterator[Json]:
         item = {"id": f"msg_{said.id}", "type": "message", "role": "assistant", "status": "completed"}
         yield {**item, "content": [part]}
     for index, call in enumerate(said.calls):
-        item = {"id": f"fc_{said.id}_{index}", "type": "function_call", "status": "completed", "call_id": call.id}
-        yield {**item, "name": call.name, "arguments": call.json}
+        head = {"status": "completed", "call_id": call.id, "name": call.name}
+        if call.name in asked.custom:
+            item = {"id": f"ctc_{said.id}_{index}", "type": "custom_tool_call", **head}
+            yield {**item, "input": call.arguments["input"]}
+        else:
+            item = {"id": f"fc_{said.id}_{index}", "type": "function_call", **head}
+            yield {**item, "arguments": call.json}
 
 
 def _events(said: Said, asked: Asked) -> Iterator[Json]:
@@ -237,6 +272,7 @@ _BLANK: Mapping[str, Json] = {
     "reasoning": {"summary": []},
     "message": {"status": "in_progress", "content": []},
     "function_call": {"status": "in_progress", "arguments": ""},
+    "custom_tool_call": {"status": "in_progress", "input": ""},
 }
 
 
@@ -263,3 +299,7 @@ def _pieces(said: Said, item: Json, place: Json) -> Iterator[Json]:
             for fragment in call.fragments:
                 yield {"type": "response.function_call_arguments.delta", **place, "delta": fragment}
             yield {"type": "response.function_call_arguments.done", **place, "arguments": call.json}
+        case "custom_tool_call":
+            for fragment in fragments_of(item["input"]):
+                yield {"type": "response.custom_tool_call_input.delta", **place, "delta": fragment}
+            yield {"type": "response.custom_tool_call_input.done", **place, "input": item["input"]}

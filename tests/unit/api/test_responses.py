@@ -257,7 +257,15 @@ def test_parameters_have_their_places() -> None:
         ({"background": True}, "background"),
         ({"model": None}, "model"),
         ({"input": []}, "input"),
-        ({"tools": [{"type": "web_search"}]}, "tools.0.type: web_search"),
+        ({"tools": [{"type": "web_search"}]}, "tools.0.type: this deployment does not have the tool web_search"),
+        ({"tools": [{"type": "local_shell"}]}, "tools.0.type: this deployment does not have the tool local_shell"),
+        ({"tools": [{"type": "custom", "name": "p", "format": {"type": "grammar"}}]}, "tools.0.format"),
+        ({"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "mcp"}]}]}, "tools.0.tools.0"),
+        (
+            {"input": [{"type": "additional_tools", "role": "developer", "tools": [{"type": "mcp"}]}]},
+            "input.0.tools.0.type: this deployment does not have the tool mcp",
+        ),
+        ({"input": [{"type": "custom_tool_call", "call_id": "c", "name": "p"}]}, "input.0.input"),
         ({"input": [{"type": "item_reference", "id": "rs_1"}]}, "input.0.type: an item of type item_reference"),
         ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "input.0: send the file"),
         ({"input": [{"type": "function_call", "call_id": "c"}]}, "input.0"),
@@ -292,3 +300,89 @@ def test_junk_anywhere_is_read_or_refused(place: tuple[Any, ...], junk: Any, lea
     body = with_junk(BODY, place, junk, leave_out=leave_out)
     with suppress(InvalidRequest):
         assert parse_responses_request(body, Headers()).messages is not None
+
+
+PATCH: Any = {
+    "type": "custom",
+    "name": "apply_patch",
+    "description": "Patches files.",
+    "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"},
+}
+SLEEP: Any = {"type": "function", "name": "sleep", "parameters": {"type": "object"}, "strict": False}
+CLOCK: Any = {"type": "namespace", "name": "clock", "description": "Time.", "tools": [SLEEP]}
+
+
+def call_named(name: str, *arguments: str, index: int = 0) -> list[Delta]:
+    head = {"index": index, "id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": ""}}
+    return [
+        Delta(tool_calls=[head]),
+        *(Delta(tool_calls=[{"index": index, "function": {"arguments": each}}]) for each in arguments),
+    ]
+
+
+def test_tools_of_all_kinds_and_places_are_functions() -> None:
+    more = {"type": "additional_tools", "role": "developer", "tools": [CLOCK]}
+    idle = {"type": "web_search", "external_web_access": False}
+    request = parse([more, {"role": "user", "content": "Hi"}], tools=[PATCH, idle])
+    patch, sleep = (tool["function"] for tool in request.parameters["tools"])
+    assert patch["name"] == "apply_patch"
+    assert patch["description"] == "Patches files.\n\nThe input must fit this lark grammar:\nstart: /.+/"
+    assert patch["parameters"]["required"] == ["input"]
+    assert sleep == {"name": "clock__sleep", "parameters": {"type": "object"}, "strict": False}
+    assert request.custom_tools == {"apply_patch": PATCH}
+    assert request.messages == [{"role": "user", "content": "Hi"}]
+
+
+def test_one_of_them_may_be_forced() -> None:
+    chosen = parse(tools=[PATCH, CLOCK], tool_choice={"type": "custom", "name": "apply_patch"}).parameters
+    assert chosen["tool_choice"] == {"type": "function", "function": {"name": "apply_patch"}}
+    chosen = parse(tools=[CLOCK], tool_choice={"type": "function", "name": "sleep", "namespace": "clock"}).parameters
+    assert chosen["tool_choice"] == {"type": "function", "function": {"name": "clock__sleep"}}
+
+
+def test_a_name_that_is_too_long_is_cut_and_stays_its_own() -> None:
+    namespaces = [{**CLOCK, "name": f"{'n' * 60}{number}"} for number in range(2)]
+    names = [tool["function"]["name"] for tool in parse(tools=namespaces).parameters["tools"]]
+    assert len(set(names)) == 2
+    assert all(len(name) <= 64 for name in names)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_their_calls_are_told_as_the_client_knows_them(stream: bool) -> None:
+    script = [
+        *call_named("apply_patch", '{"inp', 'ut": "a\\n', 'b"}'),
+        *call_named("clock__sleep", '{"ms": 5}', index=1),
+        *finish("tool_calls"),
+    ]
+    answer = await ask(*script, stream=stream, tools=[PATCH, CLOCK])
+    events = read_events(answer.body) if stream else []
+    patch, sleep = (fold(events) if stream else answer.json)["output"]
+    assert (patch["type"], patch["call_id"], patch["name"], patch["input"]) == (
+        "custom_tool_call",
+        "call_0",
+        "apply_patch",
+        "a\nb",
+    )
+    assert "arguments" not in patch
+    assert (sleep["type"], sleep["name"], sleep["namespace"]) == ("function_call", "sleep", "clock")
+    assert sleep["arguments"] == '{"ms": 5}'
+    told = [event for event in events if event["type"].startswith("response.custom_tool_call_input.")]
+    assert [event.get("delta", event.get("input")) for event in told] == (["a\nb", "a\nb"] if stream else [])
+
+
+def test_handed_back_they_are_calls_of_functions() -> None:
+    request = parse(
+        [
+            {"type": "custom_tool_call", "call_id": "c1", "name": "apply_patch", "input": "a\nb", "id": "ctc_1"},
+            {"type": "function_call", "call_id": "c2", "name": "sleep", "namespace": "clock", "arguments": "{}"},
+            {"type": "custom_tool_call_output", "call_id": "c1", "output": "Done"},
+            {"type": "function_call_output", "call_id": "c2", "output": "Slept"},
+        ],
+        tools=[PATCH, CLOCK],
+    )
+    answer, *results = request.messages
+    functions = [call["function"] for call in answer["tool_calls"]]
+    assert [function["name"] for function in functions] == ["apply_patch", "clock__sleep"]
+    assert functions[0]["arguments"] == '{"input":"a\\nb"}'
+    assert [(result["tool_call_id"], result["content"]) for result in results] == [("c1", "Done"), ("c2", "Slept")]

@@ -749,3 +749,9 @@ def test_usage_may_stand_under_the_choice() -> None:
 def test_search_results_are_sources_of_their_own() -> None:
     (annotation,) = citations_of({"search_results": [{"url": "https://x.test", "title": "X"}]})
     assert annotation["url_citation"]["title"] == "X"
+
+
+@pytest.mark.parametrize(("provider", "kept"), [("openai", False), ("groq", False), ("openrouter", True)])
+def test_marks_for_caching_on_tools_go_to_routers_alone(provider: str, kept: bool) -> None:
+    marked = {**WEATHER, "cache_control": {"type": "ephemeral"}}
+    assert body(provider, request(parameters={"tools": [marked]}), "tools")["tools"] == [marked if kept else WEATHER]

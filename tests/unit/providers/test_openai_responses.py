@@ -947,3 +947,76 @@ def test_whatever_comes_ends_in_an_end_or_an_error(events: list[tuple[str, dict[
 def test_whatever_is_answered_is_an_answer_or_an_error(content: Any) -> None:
     with contextlib.suppress(UpstreamError):
         ADAPTER.parse_completion(json.dumps({"object": "response", "status": "completed", "output": content}).encode())
+
+
+PATCH = {"type": "custom", "name": "apply_patch", "description": "Patches.", "format": {"type": "text"}}
+AS_FUNCTION = {"type": "function", "function": {"name": "apply_patch", "parameters": SCHEMA}}
+PATCHED = {"id": "call_2", "type": "function", "function": {"name": "apply_patch", "arguments": '{"input": "a\\nb"}'}}
+
+
+def patching(model: str, *messages: dict[str, Any], **parameters: Any) -> Any:
+    asked = request(
+        *(messages or (USER,)),
+        parameters={"tools": [WEATHER, AS_FUNCTION], **parameters},
+        custom_tools={"apply_patch": PATCH},
+    )
+    return body(asked, model, "tools", "tool_choice")
+
+
+def test_tools_that_take_a_text_are_declared_as_they_were() -> None:
+    forced = {"type": "function", "function": {"name": "apply_patch"}}
+    built = patching("gpt-5.4", tool_choice=forced)
+    assert [tool["type"] for tool in built["tools"]] == ["function", "custom"]
+    assert built["tools"][1] == PATCH
+    assert built["tool_choice"] == {"type": "custom", "name": "apply_patch"}
+
+
+@pytest.mark.parametrize("model", ["gpt-4.1", "o3", "grok-4"])
+def test_they_are_functions_to_models_that_do_not_know_them(model: str) -> None:
+    forced = {"type": "function", "function": {"name": "apply_patch"}}
+    talk = [USER, {"role": "assistant", "content": None, "tool_calls": [PATCHED]}]
+    built = patching(model, *talk, {"role": "tool", "tool_call_id": "call_2", "content": "Done"}, tool_choice=forced)
+    assert [tool["type"] for tool in built["tools"]] == ["function", "function"]
+    assert built["tool_choice"]["type"] == "function"
+    assert [item["type"] for item in built["input"][1:]] == ["function_call", "function_call_output"]
+
+
+def test_their_calls_and_results_are_handed_back_in_their_own_form() -> None:
+    results = [{"role": "tool", "tool_call_id": each["id"], "content": "Done"} for each in (CALL, PATCHED)]
+    built = patching("gpt-5.4", USER, {"role": "assistant", "content": None, "tool_calls": [CALL, PATCHED]}, *results)
+    assert built["input"][1:] == [
+        {"type": "function_call", "call_id": "call_1", "name": "get_weather", "arguments": '{"city":"Oslo"}'},
+        {"type": "custom_tool_call", "call_id": "call_2", "name": "apply_patch", "input": "a\nb"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "Done"},
+        {"type": "custom_tool_call_output", "call_id": "call_2", "output": "Done"},
+    ]
+
+
+CUSTOM_CALL = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "call_2", "name": "apply_patch", "input": ""}
+PIECES = ('say "', "hé\n", '\\"')
+TEXT = "".join(PIECES)
+
+
+def patch_events(*pieces: str, ends: bool = True) -> list[dict[str, Any]]:
+    place = {"output_index": 0, "item_id": "ctc_1"}
+    whole = {**CUSTOM_CALL, "input": TEXT}
+    closing = [{"type": "response.output_item.done", **place, "item": whole}] if ends else []
+    return [
+        {"type": "response.created", "response": response(status="in_progress")},
+        {"type": "response.output_item.added", **place, "item": CUSTOM_CALL},
+        *({"type": "response.custom_tool_call_input.delta", **place, "delta": piece} for piece in pieces),
+        *closing,
+        {"type": "response.completed", "response": response(whole)},
+    ]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize("pieces", [PIECES, ()])
+def test_a_text_that_is_called_with_is_the_one_argument(pieces: tuple[str, ...], ends: bool) -> None:
+    message = completion_of(read(*patch_events(*pieces, ends=ends))).choices[0].message
+    [call] = message["tool_calls"]
+    assert (call["id"], call["function"]["name"]) == ("call_2", "apply_patch")
+    assert json.loads(call["function"]["arguments"]) == {"input": TEXT}
+    whole = ADAPTER.parse_completion(orjson.dumps(response({**CUSTOM_CALL, "input": TEXT}))).choices[0]
+    assert json.loads(whole.message["tool_calls"][0]["function"]["arguments"]) == {"input": TEXT}
+    assert whole.finish_reason == "tool_calls"

@@ -145,6 +145,8 @@ class ChatRequest:
     """Previews of Anthropic's API that the client would use, by name; only its wire format knows them."""
     preset_id: str | None = None
     """The preset that is a part of it."""
+    custom_tools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Those of the functions that take one text, by name, as OpenAI declares them; only its Responses take them so."""
 
     @property
     def input_kinds(self) -> frozenset[str]:

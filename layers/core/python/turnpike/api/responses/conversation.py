@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turnpike.api.responses.thoughts import details_of, text_of
+from turnpike.api.responses.tools import function_name
 from turnpike.domain.chat import Message
+from turnpike.domain.custom_tools import arguments_of
 from turnpike.domain.errors import InvalidRequest
 
 Item = Mapping[str, Any]
 
-_DROPPED = frozenset({"image_generation_call", "web_search_call"})
-"""What a model made or looked up besides its words; the words stay."""
+_DROPPED = frozenset({"image_generation_call", "web_search_call", "additional_tools"})
+"""What a model made or looked up besides its words, which stay; and tools, which are known by now."""
+_ANSWERS = frozenset({"reasoning", "function_call", "custom_tool_call"})
+_RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
 def build_messages(instructions: str | None, given: str | Sequence[Item]) -> list[Message]:
@@ -23,7 +27,7 @@ def build_messages(instructions: str | None, given: str | Sequence[Item]) -> lis
         kind, path = item.get("type", "message"), f"input.{place}"
         if kind in _DROPPED:
             continue
-        if kind in ("reasoning", "function_call") or item.get("role") == "assistant":
+        if kind in _ANSWERS or item.get("role") == "assistant":
             # All of an answer's items are one message.
             if answer is None:
                 answer = _Answer()
@@ -31,7 +35,7 @@ def build_messages(instructions: str | None, given: str | Sequence[Item]) -> lis
             answer.add(kind, item, path)
             continue
         answer = None
-        if kind == "function_call_output":
+        if kind in _RESULTS:
             told = _content(item["output"], path)
             messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": told})
         elif kind == "message":
@@ -58,8 +62,9 @@ class _Answer:
             said = "".join(map(text_of, details))
             if said:
                 message["reasoning"] = message.get("reasoning", "") + said
-        elif kind == "function_call":
-            function = {"name": item["name"], "arguments": item["arguments"]}
+        elif kind in ("function_call", "custom_tool_call"):
+            arguments = item["arguments"] if kind == "function_call" else arguments_of(item["input"])
+            function = {"name": function_name(item["name"], item.get("namespace")), "arguments": arguments}
             call = {"id": item["call_id"], "type": "function", "function": function}
             message["tool_calls"] = [*message.get("tool_calls", ()), call]
         else:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnpike.api.responses.thoughts import Detail, bare, encrypted_content_of, key_of, text_of
+from turnpike.domain.custom_tools import text_of as text_of_arguments
 
 Json = dict[str, Any]
 
@@ -28,23 +29,34 @@ class MessageItem:
 
 
 class CallItem:
+    """A call of a function. `address` names it, as the client does."""
+
     kind = "function_call"
 
-    def __init__(self, item_id: str, call_id: str, name: str) -> None:
+    def __init__(self, item_id: str, call_id: str, address: Mapping[str, Any]) -> None:
         self.id = item_id
         self.call_id = call_id
-        self.name = name
+        self.address = address
         self.arguments: list[str] = []
 
     def present(self, status: str) -> Json:
-        return {
-            "id": self.id,
-            "type": "function_call",
-            "call_id": self.call_id,
-            "name": self.name,
-            "arguments": "".join(self.arguments),
-            "status": status,
-        }
+        return {**self._head(), "arguments": "".join(self.arguments), "status": status}
+
+    def _head(self) -> Json:
+        return {"id": self.id, "type": self.kind, "call_id": self.call_id, **self.address}
+
+
+class CustomCallItem(CallItem):
+    """A call of a tool that takes a text, which is known when the arguments are complete."""
+
+    kind = "custom_tool_call"
+
+    @property
+    def text(self) -> str:
+        return text_of_arguments("".join(self.arguments))
+
+    def present(self, status: str) -> Json:
+        return {**self._head(), "input": "" if status == "in_progress" else self.text, "status": status}
 
 
 class ReasoningItem:

@@ -8,7 +8,8 @@ from starlette.datastructures import Headers
 from turnpike.api.inference.plugins import parse_betas, parse_caching, parse_plugins
 from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
 from turnpike.api.responses.conversation import build_messages
-from turnpike.api.responses.schema import FunctionTool, ResponsesBody, SchemaFormat, Text, ToolChoice
+from turnpike.api.responses.schema import ResponsesBody, SchemaFormat, Text, ToolChoice
+from turnpike.api.responses.tools import Declared, build_function, declared_tools, function_name
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
@@ -32,11 +33,12 @@ def parse_responses_request(content: Mapping[str, Any], headers: Headers) -> Cha
     """Raises InvalidRequest naming the field."""
     body = parse(ResponsesBody, content)
     _refuse_state(body)
+    tools = declared_tools(content)
     plugins = parse_plugins(body.plugins, transforms=["middle-out"] if body.truncation == "auto" else None)
     return ChatRequest(
         models=parse_models(body.model, body.models),
         messages=build_messages(body.instructions, content["input"]),
-        parameters=_parameters(body, content),
+        parameters=_parameters(body, content, tools),
         stream=bool(body.stream),
         max_tokens=body.max_output_tokens,
         provider=parse_preferences(body.provider),
@@ -48,6 +50,7 @@ def parse_responses_request(content: Mapping[str, Any], headers: Headers) -> Cha
         plugins=plugins.on_prompt,
         caching=parse_caching(headers),
         betas=parse_betas(headers, "x-anthropic-beta"),
+        custom_tools={name: declared.tool for name, declared in tools.items() if declared.is_custom},
     )
 
 
@@ -61,12 +64,14 @@ def _refuse_state(body: ResponsesBody) -> None:
         raise InvalidRequest("nothing runs in the background here; send false", field="background")
 
 
-def _parameters(body: ResponsesBody, content: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(body: ResponsesBody, content: Mapping[str, Any], tools: Mapping[str, Declared]) -> dict[str, Any]:
     parameters = {name: content[name] for name in _AS_THEY_ARE if content.get(name) is not None}
-    if body.tools:
-        parameters["tools"] = [_tool(tool, place) for place, tool in enumerate(body.tools)]
+    if tools:
+        functions = [build_function(name, declared) for name, declared in tools.items()]
+        parameters["tools"] = [{"type": "function", "function": function} for function in functions]
     if isinstance(body.tool_choice, ToolChoice):
-        parameters["tool_choice"] = {"type": "function", "function": {"name": body.tool_choice.name}}
+        named = function_name(body.tool_choice.name, body.tool_choice.namespace)
+        parameters["tool_choice"] = {"type": "function", "function": {"name": named}}
     elif body.tool_choice:
         parameters["tool_choice"] = body.tool_choice
     if body.text:
@@ -78,16 +83,6 @@ def _parameters(body: ResponsesBody, content: Mapping[str, Any]) -> dict[str, An
         if reasoning:
             parameters["reasoning"] = reasoning
     return parameters
-
-
-def _tool(tool: Any, place: int) -> dict[str, Any]:
-    if not isinstance(tool, FunctionTool):
-        raise InvalidRequest(
-            f"{tool.type[:64]} is a tool that runs at the provider, and this deployment has none of them; "
-            "send function tools and run them yourself",
-            field=f"tools.{place}.type",
-        )
-    return {"type": "function", "function": tool.model_dump(exclude_none=True, exclude={"type"})}
 
 
 def _text(text: Text) -> dict[str, Any]:

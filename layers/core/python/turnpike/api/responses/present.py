@@ -13,6 +13,7 @@ from turnpike.api.inference.skin import Asked, Call
 from turnpike.api.responses.items import (
     AnyItem,
     CallItem,
+    CustomCallItem,
     ImageItem,
     MessageItem,
     ReasoningItem,
@@ -21,6 +22,7 @@ from turnpike.api.responses.items import (
 )
 from turnpike.api.responses.result import present_failure, present_response
 from turnpike.api.responses.thoughts import Detail, group_of
+from turnpike.api.responses.tools import declared_tools
 from turnpike.domain.chat import Completion, Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall
@@ -138,17 +140,24 @@ class ResponsesPresenter:
         index, function = fragment["index"], fragment.get("function") or {}
         item = self._calls.get(index)
         if item is None:
-            item = CallItem(self._new_id("fc"), fragment.get("id") or "", function.get("name") or "")
+            item = self._new_call(fragment.get("id") or "", function.get("name") or "")
             self._calls[index] = item
             self._start(item, out)
             self._prefix = self._piece("response.function_call_arguments.delta", item)
-        elif function.get("name"):
-            item.name = function["name"]
         arguments = function.get("arguments")
         if arguments:
             item.arguments.append(arguments)
-            if self._open is item:
+            if self._open is item and not isinstance(item, CustomCallItem):
                 self._tell(arguments, out)
+
+    def _new_call(self, call_id: str, name: str) -> CallItem:
+        # Most answers call nothing, and then it does not matter what there is.
+        declared = declared_tools(self._asked.content).get(name)
+        if declared is None:
+            return CallItem(self._new_id("fc"), call_id, {"name": name})
+        if declared.is_custom:
+            return CustomCallItem(self._new_id("ctc"), call_id, declared.address)
+        return CallItem(self._new_id("fc"), call_id, declared.address)
 
     def _cite(self, given: Mapping[str, Any], out: list[bytes]) -> None:
         item, annotation = self._open, annotation_of(given)
@@ -177,8 +186,12 @@ class ResponsesPresenter:
             out.append(self._item_event("response.reasoning_summary_text.done", item, **place, text=item.said))
             part = {"type": "summary_text", "text": item.said}
             out.append(self._item_event("response.reasoning_summary_part.done", item, **place, part=part))
+        elif isinstance(item, CustomCallItem):
+            # As one piece: a text can be told from its JSON only when that is complete.
+            out.append(self._item_event("response.custom_tool_call_input.delta", item, delta=item.text))
+            out.append(self._item_event("response.custom_tool_call_input.done", item, input=item.text))
         elif isinstance(item, CallItem):
-            told = {"name": item.name, "arguments": "".join(item.arguments)}
+            told = {**item.address, "arguments": "".join(item.arguments)}
             out.append(self._item_event("response.function_call_arguments.done", item, **told))
         place = {"output_index": self._items.index(item), "item": item.present("completed")}
         out.append(self._event("response.output_item.done", place))

@@ -63,11 +63,20 @@ class CallItem(Checked):
     type: Literal["function_call"]
     call_id: Name
     name: Name
+    namespace: str | None = None
     arguments: str
 
 
+class CustomCallItem(Checked):
+    type: Literal["custom_tool_call"]
+    call_id: Name
+    name: Name
+    namespace: str | None = None
+    input: str
+
+
 class ResultItem(Checked):
-    type: Literal["function_call_output"]
+    type: Literal["function_call_output", "custom_tool_call_output"]
     call_id: Name
     output: str | list[Part]
 
@@ -89,30 +98,41 @@ class OtherItem(Checked):
     type: str
 
 
-_ITEMS = frozenset({"message", "function_call", "function_call_output", "reasoning"})
-
-
-def _tag_of(item: Any) -> str:
-    kind = item.get("type", "message") if isinstance(item, dict) else None
-    return kind if isinstance(kind, str) and kind in _ITEMS else "other"
-
-
-Item = Annotated[
-    Annotated[MessageItem, Tag("message")]
-    | Annotated[CallItem, Tag("function_call")]
-    | Annotated[ResultItem, Tag("function_call_output")]
-    | Annotated[ReasoningItem, Tag("reasoning")]
-    | Annotated[OtherItem, Tag("other")],
-    Discriminator(_tag_of),
-]
+ToolName = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class FunctionTool(Checked):
     type: Literal["function"]
-    name: Annotated[str, Field(min_length=1, max_length=128)]
+    name: ToolName
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+
+
+class _PlainInput(Checked):
+    type: Literal["text"]
+
+
+class _Grammar(Checked):
+    type: Literal["grammar"]
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+
+class CustomTool(Checked):
+    """One that takes a text."""
+
+    type: Literal["custom"]
+    name: ToolName
+    description: str | None = None
+    format: Annotated[_PlainInput | _Grammar, Field(discriminator="type")] | None = None
+
+
+class NamespaceTool(Checked):
+    type: Literal["namespace"]
+    name: ToolName
+    description: str | None = None
+    tools: list[Annotated[FunctionTool | CustomTool, Field(discriminator="type")]]
 
 
 class OtherTool(Checked):
@@ -121,16 +141,55 @@ class OtherTool(Checked):
     type: str
 
 
+_TOOLS = frozenset({"function", "custom", "namespace"})
+
+
 def _kind_of(tool: Any) -> str:
-    return "function" if isinstance(tool, dict) and tool.get("type") == "function" else "other"
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    return kind if isinstance(kind, str) and kind in _TOOLS else "other"
 
 
-Tool = Annotated[Annotated[FunctionTool, Tag("function")] | Annotated[OtherTool, Tag("other")], Discriminator(_kind_of)]
+Tool = Annotated[
+    Annotated[FunctionTool, Tag("function")]
+    | Annotated[CustomTool, Tag("custom")]
+    | Annotated[NamespaceTool, Tag("namespace")]
+    | Annotated[OtherTool, Tag("other")],
+    Discriminator(_kind_of),
+]
+
+
+class MoreToolsItem(Checked):
+    type: Literal["additional_tools"]
+    tools: list[Tool]
+
+
+_ITEMS = frozenset({"message", "function_call", "custom_tool_call", "reasoning", "additional_tools"})
+_RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
+
+
+def _tag_of(item: Any) -> str:
+    kind = item.get("type", "message") if isinstance(item, dict) else None
+    if not isinstance(kind, str):
+        return "other"
+    return "result" if kind in _RESULTS else kind if kind in _ITEMS else "other"
+
+
+Item = Annotated[
+    Annotated[MessageItem, Tag("message")]
+    | Annotated[CallItem, Tag("function_call")]
+    | Annotated[CustomCallItem, Tag("custom_tool_call")]
+    | Annotated[ResultItem, Tag("result")]
+    | Annotated[ReasoningItem, Tag("reasoning")]
+    | Annotated[MoreToolsItem, Tag("additional_tools")]
+    | Annotated[OtherItem, Tag("other")],
+    Discriminator(_tag_of),
+]
 
 
 class ToolChoice(Checked):
-    type: Literal["function"]
+    type: Literal["function", "custom"]
     name: Name
+    namespace: str | None = None
 
 
 class PlainFormat(Checked):

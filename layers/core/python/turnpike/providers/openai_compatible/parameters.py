@@ -45,6 +45,9 @@ def _taken(request: ChatRequest, endpoint: Endpoint, quirks: Quirks) -> dict[str
     taken = {name: value for name, value in taken.items() if name not in refused}
     if quirks.hottest is not None and "temperature" in taken:
         taken["temperature"] = clamped(taken["temperature"], 0, quirks.hottest)
+    if "tools" in taken and not quirks.verbatim:
+        # Without marks for caching, which are Anthropic's, and a 400 to OpenAI.
+        taken["tools"] = [{name: tool[name] for name in ("type", "function")} for tool in taken["tools"]]
     if not quirks.forced_tools and taken.pop("tool_choice", "auto") == "none":
         taken.pop("tools", None)
     return taken

@@ -14,7 +14,7 @@ from turnpike.providers.failures import unreadable
 from turnpike.providers.folding import completion_of
 from turnpike.providers.openai_responses.decoder import ResponseAnswer
 from turnpike.providers.openai_responses.failures import failure_of, parse_error
-from turnpike.providers.openai_responses.families import family_of
+from turnpike.providers.openai_responses.families import family_of, takes_custom_tools
 from turnpike.providers.openai_responses.items import build_items
 from turnpike.providers.openai_responses.parameters import build_parameters
 from turnpike.providers.request import ProviderRequest
@@ -36,9 +36,11 @@ class OpenAIResponsesAdapter:
         """Raises InvalidRequest for parts that the API has no form for."""
         family = family_of(endpoint)
         marked = self.breakpoints and takes_breakpoints(endpoint.upstream_model)
+        custom = frozenset(request.custom_tools) if takes_custom_tools(endpoint) else frozenset()
+        items = build_items(request.messages, self.form, marked=marked, phases=family.phases, custom=custom)
         body = {
             "model": endpoint.upstream_model,
-            "input": build_items(request.messages, self.form, marked=marked, phases=family.phases),
+            "input": items,
             # Nothing is kept with the provider, and nothing of a prompt is cut away unasked.
             "store": False,
             "truncation": "disabled",

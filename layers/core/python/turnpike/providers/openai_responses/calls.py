@@ -6,9 +6,14 @@ from typing import Any
 
 import orjson
 
+from turnpike.domain.custom_tools import CLOSING, OPENING, arguments_of, escaped
 from turnpike.providers.openai_responses.parallel import is_wrapper, unwrapped
 from turnpike.providers.openai_responses.wire import Json
 from turnpike.providers.tool_calls import first_fragment, new_call_id, next_fragment
+
+_CUSTOM = "custom_tool_call"
+KINDS = ("function_call", _CUSTOM)
+"""Of items that are calls."""
 
 Fragments = list[dict[str, Any]]
 
@@ -21,6 +26,8 @@ class _Call:
     """Whether any of its arguments were given out."""
     held: list[str] | None = None
     """Arguments of what may be a wrapper, until they are complete."""
+    is_text: bool = False
+    """Whether it takes a text, which is told as the one argument of a function."""
 
 
 class Calls:
@@ -39,7 +46,10 @@ class Calls:
     def begin(self, place: int, given: Json) -> Fragments:
         if place in self._begun:
             return []
-        call = self._begun[place] = _Call(given)
+        call = self._begun[place] = _Call(given, is_text=given["type"] == _CUSTOM)
+        if call.is_text:
+            call.index = self.count
+            return [self._first(_id(given), given["name"], OPENING)]
         if is_wrapper(given["name"], self._declared):
             call.held = []
             return []
@@ -56,11 +66,14 @@ class Calls:
             call.held.append(text)
             return []
         call.argued = True
-        return [next_fragment(call.index, text)]
+        return [next_fragment(call.index, escaped(text) if call.is_text else text)]
 
     def finish(self, place: int, given: Json) -> Fragments:
         """What is missing of a call that is told once more in full; without arguments it has the empty object."""
         call = self._begun.pop(place, None) or _Call(given, held=[])
+        if call.is_text:
+            rest = "" if call.argued else escaped(given.get("input") or "")
+            return [next_fragment(call.index, rest + CLOSING)]
         arguments = _arguments(given)
         if call.held is None:
             return [] if call.argued else [next_fragment(call.index, arguments or "{}")]
@@ -82,5 +95,7 @@ def _id(given: Json) -> str:
 
 
 def _arguments(given: Json) -> str:
+    if given.get("type") == _CUSTOM:
+        return arguments_of(given.get("input") or "")
     arguments = given.get("arguments") or ""
     return arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()

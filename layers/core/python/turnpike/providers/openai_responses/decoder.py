@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from turnpike.domain.chat import Delta, Usage
 from turnpike.providers.answer import Json
 from turnpike.providers.failures import unreadable
-from turnpike.providers.openai_responses.calls import Calls, Fragments
+from turnpike.providers.openai_responses.calls import KINDS, Calls, Fragments
 from turnpike.providers.openai_responses.failures import failure_of
 from turnpike.providers.openai_responses.wire import (
     image_of,
@@ -176,7 +176,7 @@ class ResponseAnswer:
         if self._item(event).closed:
             # Some servers give every item the same place.
             self._items[self._last] = _Item()
-        if event["item"]["type"] == "function_call":
+        if event["item"]["type"] in KINDS:
             self._give_calls(self._calls.begin(self._last, event["item"]), deltas)
         return False
 
@@ -248,7 +248,7 @@ class ResponseAnswer:
                 self._close_message(item, given, deltas)
             case "reasoning":
                 self._close_reasoning(item, given, deltas)
-            case "function_call":
+            case "function_call" | "custom_tool_call":
                 self._give_calls(self._calls.finish(place, given), deltas)
             case "image_generation_call" if given.get("result"):
                 self._give(Delta(extra={"images": [image_of(given)]}), deltas)
@@ -286,6 +286,7 @@ _READERS: dict[str, Callable[[ResponseAnswer, Json, list[Delta]], bool]] = {
     "response.output_text.delta": ResponseAnswer._text,
     "response.reasoning_summary_text.delta": ResponseAnswer._summary,
     "response.function_call_arguments.delta": ResponseAnswer._arguments,
+    "response.custom_tool_call_input.delta": ResponseAnswer._arguments,
     "response.reasoning_text.delta": ResponseAnswer._reasoning,
     "response.refusal.delta": ResponseAnswer._refusal,
     "response.output_text.annotation.added": ResponseAnswer._annotation,

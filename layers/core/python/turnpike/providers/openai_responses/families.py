@@ -86,9 +86,22 @@ _UNKNOWN = Family(_RANKS, default="none")
 """A model of somebody else: it gets what it is asked for, and reasons only when it is asked to."""
 
 
+_CUSTOM_TOOLS = "gpt-[5-9]*"
+"""https://developers.openai.com/api/docs/guides/latest-model: they came with GPT-5."""
+
+
+def takes_custom_tools(endpoint: Endpoint) -> bool:
+    """Whether its tools may take a text instead of JSON."""
+    return any(fnmatchcase(name, _CUSTOM_TOOLS) for name in _names_of(endpoint))
+
+
+def _names_of(endpoint: Endpoint) -> tuple[str, str]:
+    """Our own name of the model, since Azure's deployments may have any name, and the provider's."""
+    return endpoint.model_id.rpartition("/")[2].partition(":")[0], endpoint.upstream_model
+
+
 def family_of(endpoint: Endpoint) -> Family:
-    """By our own name of the model, since Azure's deployments may have any name, or by the provider's."""
-    for name in (endpoint.model_id.rpartition("/")[2].partition(":")[0], endpoint.upstream_model):
+    for name in _names_of(endpoint):
         for pattern, family in _FAMILIES:
             if fnmatchcase(name, pattern):
                 return family

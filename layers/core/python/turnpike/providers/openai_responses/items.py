@@ -3,11 +3,12 @@
 https://developers.openai.com/api/docs/guides/conversation-state
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 from turnpike.domain.chat import Message
+from turnpike.domain.custom_tools import text_of
 from turnpike.domain.errors import InvalidRequest
 from turnpike.providers.caching import EXPLICIT, cache_ttl
 from turnpike.providers.media import Media, parse_media
@@ -19,28 +20,33 @@ _LONGEST_CALL_ID = 64
 """Longer ones, which other providers' models may have left in the history, are a 400."""
 
 
-def build_items(messages: Sequence[Message], form: str, *, marked: bool, phases: bool) -> list[Item]:
+def build_items(
+    messages: Sequence[Message], form: str, *, marked: bool, phases: bool, custom: Collection[str] = ()
+) -> list[Item]:
     """`form` is the format of the reasoning details that are the provider's own.
 
-    `marked`: whether marks for caching are set; `phases`: whether answers say which kind they are.
+    `marked`: whether marks for caching are set; `phases`: whether answers say which kind they are; `custom`: the tools
+    that take a text.
     """
     items: list[Item] = []
+    texts: set[str] = set()
     for message in messages:
         role = message["role"]
         if role == "assistant":
-            items += _answer(message, form, phases=phases)
+            answer = _answer(message, form, phases=phases, custom=custom)
+            texts.update(item["call_id"] for item in answer if item["type"] == "custom_tool_call")
+            items += answer
         elif role == "tool":
-            output = _content(message["content"], marked=marked)
-            items.append(
-                {"type": "function_call_output", "call_id": _call_id(message["tool_call_id"]), "output": output}
-            )
+            call_id = _call_id(message["tool_call_id"])
+            kind = "custom_tool_call_output" if call_id in texts else "function_call_output"
+            items.append({"type": kind, "call_id": call_id, "output": _content(message["content"], marked=marked)})
         else:
             content = _content(message["content"], marked=marked)
             items.append({"type": "message", "role": role, "content": _named(message.get("name"), role, content)})
     return items
 
 
-def _answer(message: Message, form: str, *, phases: bool) -> list[Item]:
+def _answer(message: Message, form: str, *, phases: bool, custom: Collection[str]) -> list[Item]:
     calls: Sequence[Mapping[str, Any]] = message.get("tool_calls") or ()
     items: list[Item] = []
     parts = _output_parts(message)
@@ -50,16 +56,26 @@ def _answer(message: Message, form: str, *, phases: bool) -> list[Item]:
             # Chat has no word for it, but what stands beside calls is never the last word.
             said["phase"] = "commentary" if calls else "final_answer"
         items.append(said)
-    items += [
-        {
-            "type": "function_call",
-            "call_id": _call_id(call["id"]),
-            "name": call["function"]["name"],
-            "arguments": call["function"]["arguments"] or "{}",
-        }
-        for call in calls
-    ]
+    items += [_call(call, custom) for call in calls]
     return _interleaved(_thoughts(message, form), items)
+
+
+def _call(call: Mapping[str, Any], custom: Collection[str]) -> Item:
+    function = call["function"]
+    name, arguments = function["name"], function["arguments"]
+    if name in custom:
+        return {
+            "type": "custom_tool_call",
+            "call_id": _call_id(call["id"]),
+            "name": name,
+            "input": text_of(arguments),
+        }
+    return {
+        "type": "function_call",
+        "call_id": _call_id(call["id"]),
+        "name": name,
+        "arguments": arguments or "{}",
+    }
 
 
 def _thoughts(message: Message, form: str) -> list[tuple[int, Item]]:

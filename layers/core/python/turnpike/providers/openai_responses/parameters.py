@@ -8,7 +8,7 @@ from typing import Any
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
-from turnpike.providers.openai_responses.families import Family
+from turnpike.providers.openai_responses.families import Family, takes_custom_tools
 from turnpike.providers.parameters import forced_function, listed_parameters, tool_functions
 from turnpike.providers.reasoning import effort_of
 
@@ -43,7 +43,8 @@ def build_parameters(request: ChatRequest, endpoint: Endpoint, family: Family, *
         built["safety_identifier"] = _identifier(request.user)
     if taken.get("prompt_cache_options") and marked:
         built["prompt_cache_options"] = taken["prompt_cache_options"]
-    return {**built, **_tools(taken)}
+    custom = request.custom_tools if takes_custom_tools(endpoint) else {}
+    return {**built, **_tools(taken, custom)}
 
 
 def _reasoning(given: Mapping[str, Any], max_tokens: int | None, family: Family) -> dict[str, Any]:
@@ -97,16 +98,31 @@ def _text(taken: Mapping[str, Any]) -> dict[str, Any]:
     return built
 
 
-def _tools(taken: Mapping[str, Any]) -> dict[str, Any]:
+def _tools(taken: Mapping[str, Any], custom: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`custom` are the functions that are declared as what takes a text, by name."""
     functions = tool_functions(taken)
     if not functions:
         return {}
-    built: dict[str, Any] = {"tools": [_function(each) for each in functions]}
+    built: dict[str, Any] = {
+        "tools": [
+            _custom(each["name"], custom[each["name"]]) if each["name"] in custom else _function(each)
+            for each in functions
+        ]
+    }
     choice = taken.get("tool_choice")
     forced = forced_function(choice)
     if choice is not None:
-        built["tool_choice"] = choice if forced is None else {"type": "function", "name": forced}
+        built["tool_choice"] = choice if forced is None else _forced(forced, custom)
     return built
+
+
+def _forced(name: str, custom: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {"type": "custom" if name in custom else "function", "name": name}
+
+
+def _custom(name: str, declared: Mapping[str, Any]) -> dict[str, Any]:
+    members = {member: declared[member] for member in ("description", "format") if declared.get(member) is not None}
+    return {"type": "custom", "name": name, **members}
 
 
 def _function(given: Mapping[str, Any]) -> dict[str, Any]:

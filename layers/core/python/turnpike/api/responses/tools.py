@@ -1,0 +1,96 @@
+"""A request's tools as functions, and their calls as the client knows them.
+
+This API groups tools in namespaces, brings more of them along in the conversation, and has tools that take a text. To
+models all of them are functions; a namespace is part of the name.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from turnpike.domain.custom_tools import parameters_of_text
+from turnpike.domain.errors import InvalidRequest
+
+Json = Mapping[str, Any]
+
+_LONGEST_NAME = 64
+"""Of a function, to most providers."""
+_KINDS = ("function", "custom")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One of the client's tools: a function, or a custom one."""
+
+    tool: Json
+    namespace: str | None = None
+
+    @property
+    def is_custom(self) -> bool:
+        return bool(self.tool["type"] == "custom")
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """The members with which its calls name it."""
+        namespace = {"namespace": self.namespace} if self.namespace else {}
+        return {"name": self.tool["name"], **namespace}
+
+
+def function_name(name: str, namespace: str | None = None) -> str:
+    """The name by which a model knows a tool."""
+    if not namespace:
+        return name
+    full = f"{namespace}__{name}"
+    # Cut short, it must still be unlike any other.
+    return full if len(full) <= _LONGEST_NAME else f"{full[:47]}_{sha256(full.encode()).hexdigest()[:16]}"
+
+
+def declared_tools(content: Json) -> dict[str, Declared]:
+    """By the name that models know. From a validated body. Raises InvalidRequest for those that run at the provider."""
+    found = dict(_declared(content.get("tools") or (), "tools"))
+    given = content["input"]
+    for place, item in enumerate(given if isinstance(given, list) else ()):
+        if item.get("type") == "additional_tools":
+            found.update(_declared(item["tools"], f"input.{place}.tools"))
+    return found
+
+
+def build_function(name: str, declared: Declared) -> dict[str, Any]:
+    """The tool as chat completions have it."""
+    tool = declared.tool
+    function: dict[str, Any] = {"name": name}
+    if declared.is_custom:
+        described = filter(None, [tool.get("description"), _grammar(tool)])
+        return {**function, "description": "\n\n".join(described), "parameters": parameters_of_text("All of the input")}
+    members = ("description", "parameters", "strict")
+    return {**function, **{member: tool[member] for member in members if tool.get(member) is not None}}
+
+
+def _declared(tools: Sequence[Json], path: str) -> Iterator[tuple[str, Declared]]:
+    for place, tool in enumerate(tools):
+        if tool["type"] in _KINDS:
+            yield tool["name"], Declared(tool)
+        elif tool["type"] == "namespace":
+            namespace = tool["name"]
+            for each in tool["tools"]:
+                yield function_name(each["name"], namespace), Declared(each, namespace)
+        elif not _is_idle(tool):
+            raise InvalidRequest(
+                f"this deployment does not have the tool {tool['type'][:64]}; send tools of type function, custom or "
+                "namespace, and run them yourself",
+                field=f"{path}.{place}.type",
+            )
+
+
+def _is_idle(tool: Json) -> bool:
+    """A search that may not leave the provider's own cache, which Codex offers to every model unasked."""
+    return tool["type"] == "web_search" and tool.get("external_web_access") is False
+
+
+def _grammar(tool: Json) -> str | None:
+    """OpenAI's models are held to it; others have to be told."""
+    form = tool.get("format") or {}
+    if form.get("type") != "grammar":
+        return None
+    return f"The input must fit this {form['syntax']} grammar:\n{form['definition']}"
