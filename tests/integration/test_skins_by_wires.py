@@ -210,6 +210,18 @@ async def test_an_error_before_the_first_content(asker: Asker, trouble: str, sta
 
 
 @EVERY_WIRE
+async def test_a_prompt_that_is_too_long(asker: Asker) -> None:
+    """An error, but to Responses an answer for which there was no room."""
+    asker.simulator.plans.add({"fault": {"trouble": "context_length"}, "count": len(WAYS)})
+    answers = await asker.answers(Question())
+    found = {skin: agreed({each: answers[skin, each[1]] for each in WAYS}) for skin in SKINS}
+    assert (found["chat"].status, found["chat"].error) == (400, "context_length_exceeded")
+    assert found["messages"].status == found["chat"].status
+    assert (found["responses"].ending, found["responses"].status) == ("length", 200)
+    assert set(asker.billed()) == {0}
+
+
+@EVERY_WIRE
 @pytest.mark.parametrize("fault", [{"cut": 9}, {"error": 9, "trouble": "overloaded"}], ids=["cut", "error"])
 async def test_an_error_after_it(asker: Asker, fault: dict[str, Any]) -> None:
     asker.simulator.plans.add({"fault": fault, "count": len(WAYS)})

@@ -114,6 +114,20 @@ async def test_an_error_before_the_first_content_has_its_status(stream: bool) ->
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_prompt_that_is_too_long_gets_an_answer_without_room(stream: bool) -> None:
+    too_long = failure(400, retryable=False, error_type="context_length_exceeded")
+    for script in ([too_long], [0.1, too_long]):
+        answer = await ask(*script, stream=stream, keepalive_s=0.02)
+        response = fold(read_events(answer.body)) if stream else answer.json
+        assert (answer.status, response["status"], response["output"]) == (200, "incomplete", [])
+        assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+        assert (response["error"], response["error_type"]) == (None, "context_length_exceeded")
+        assert response["usage"]["cost"] == 0
+        assert response["id"] == answer.headers["x-generation-id"]
+
+
+@pytest.mark.anyio
 async def test_an_error_after_it_or_after_a_comment_is_a_response_that_failed() -> None:
     broken = await ask(Delta(content="Hel"), Delta(error=failure(500)), stream=True)
     late = await ask(0.1, failure(500), stream=True, keepalive_s=0.02)

@@ -32,6 +32,7 @@ class EventStream:
     async def write(self, data: bytes, *, more: bool = True) -> None:
         if self._timer is not None:
             await self.quiet()
+        if not self.started:
             await self._start()
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 

@@ -123,6 +123,10 @@ class InferenceEndpoint:
                 body = skin.new_presenter(call, asked).present_completion(completion)
                 await json_response(body, headers=_headers(call, lookup))(scope, receive, send)
         except TurnpikeError as error:
+            cut = self._cut(call, asked, error)
+            if cut is not None:
+                await json_response(cut, headers=_headers(call))(scope, receive, send)
+                return
             body = skin.present_error(error, call.id, _beside(error, call, headers))
             await error_response(error, body, _headers(call))(scope, receive, send)
         finally:
@@ -152,7 +156,7 @@ class InferenceEndpoint:
             await call.stream(emit)
         except TurnpikeError as error:
             await events.quiet()
-            if not events.started:
+            if not events.started and self._cut(call, asked, error) is None:
                 raise
             presenter = presenter or skin.new_presenter(call, asked)
             await events.write(presenter.present_break(error), more=False)
@@ -161,6 +165,9 @@ class InferenceEndpoint:
             await events.quiet()
         presenter = presenter or skin.new_presenter(call, asked)
         await events.write(presenter.present_end(), more=False)
+
+    def _cut(self, call: Call, asked: Asked, error: TurnpikeError) -> dict[str, Any] | None:
+        return self.skin.present_cut(call, asked, error) if self.skin.present_cut else None
 
 
 def _headers(call: Call, lookup: "Lookup | None" = None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from turnpike.api.responses.items import (
     annotation_of,
     data_of_image,
 )
-from turnpike.api.responses.result import present_failure, present_response
+from turnpike.api.responses.result import present_response, present_unfinished
 from turnpike.api.responses.thoughts import Detail, group_of
 from turnpike.api.responses.tools import declared_tools
 from turnpike.domain.chat import Completion, Delta
@@ -75,8 +75,8 @@ class ResponsesPresenter:
     def present_break(self, error: TurnpikeError) -> bytes:
         out: list[bytes] = []
         self._begin(out)
-        failed = {**self._response("failed"), **present_failure(error)}
-        out.append(self._event("response.failed", {"response": failed}))
+        response = {**self._response("failed"), **present_unfinished(error)}
+        out.append(self._event(f"response.{response['status']}", {"response": response}))
         return b"".join(out)
 
     def _begin(self, out: list[bytes]) -> None:

@@ -15,6 +15,8 @@ _CODES = {
     "content_policy_violation": "image_content_policy_violation",
 }
 """Reference 1.4; everything else is `server_error`."""
+_CUT_SHORT = frozenset({"context_length_exceeded"})
+"""Told as answers for which there was no room (reference 1.4)."""
 
 _REPEATED: Mapping[str, Any] = {
     "instructions": None,
@@ -64,8 +66,14 @@ def present_response(
     }
 
 
-def present_failure(error: TurnpikeError) -> dict[str, Any]:
-    """The members of a response that failed after it had begun."""
+def present_unfinished(error: TurnpikeError) -> dict[str, Any]:
+    """The members of a response that could not be finished."""
+    if error.error_type in _CUT_SHORT:
+        return {
+            "status": "incomplete",
+            "error_type": error.error_type,
+            "incomplete_details": {"reason": "max_output_tokens"},
+        }
     code = _CODES.get(error.error_type, "server_error")
     metadata = {"error_type": error.error_type, **error.metadata}
     return {
@@ -74,6 +82,13 @@ def present_failure(error: TurnpikeError) -> dict[str, Any]:
         "error_type": error.error_type,
         "incomplete_details": None,
     }
+
+
+def present_cut(call: Call, asked: Asked, error: TurnpikeError) -> dict[str, Any] | None:
+    """The answer that a prompt gets which is too long for the provider; None for other errors."""
+    if error.error_type not in _CUT_SHORT:
+        return None
+    return {**present_response(call, asked, [], "incomplete"), **present_unfinished(error)}
 
 
 def present_responses_usage(call: Call) -> dict[str, Any]:
