@@ -57,6 +57,11 @@ async def test_an_answer_has_its_usage_cost_and_what_was_asked(stream: bool) -> 
     assert usage["input_tokens_details"]["cached_tokens"] == 3
     assert usage["output_tokens_details"] == {"reasoning_tokens": 2}
     assert usage["cost"] == 0.00002
+    assert usage["cost_details"] == {
+        "upstream_inference_cost": 0.00002,
+        "upstream_inference_input_cost": 0.00001,
+        "upstream_inference_output_cost": 0.00001,
+    }
     assert (response["instructions"], response["tools"], response["store"]) == ("Be brief.", tools, False)
 
 

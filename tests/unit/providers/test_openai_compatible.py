@@ -755,3 +755,10 @@ def test_search_results_are_sources_of_their_own() -> None:
 def test_marks_for_caching_on_tools_go_to_routers_alone(provider: str, kept: bool) -> None:
     marked = {**WEATHER, "cache_control": {"type": "ephemeral"}}
     assert body(provider, request(parameters={"tools": [marked]}), "tools")["tools"] == [marked if kept else WEATHER]
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq", "somebody-else"])
+def test_a_result_that_names_its_tool_has_the_name_left_out(provider: str) -> None:
+    result = {"role": "tool", "tool_call_id": "call_1234567890", "name": "weather", "content": "Sunny"}
+    answer = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+    assert messages(provider, USER, answer, result)[-1] == {name: result[name] for name in result if name != "name"}

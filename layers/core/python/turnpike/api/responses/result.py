@@ -18,6 +18,12 @@ _CODES = {
 _CUT_SHORT = frozenset({"context_length_exceeded"})
 """Told as answers for which there was no room (reference 1.4)."""
 
+_COSTS = {
+    "upstream_inference_prompt_cost": "upstream_inference_input_cost",
+    "upstream_inference_completions_cost": "upstream_inference_output_cost",
+}
+"""In this API prompts are input, and so they are here (reference 8.5)."""
+
 _REPEATED: Mapping[str, Any] = {
     "instructions": None,
     "metadata": None,
@@ -92,7 +98,8 @@ def present_cut(call: Call, asked: Asked, error: TurnpikeError) -> dict[str, Any
 
 
 def present_responses_usage(call: Call) -> dict[str, Any]:
-    usage = call.usage
+    usage, cost = call.usage, present_cost(call)
+    details = {_COSTS.get(name, name): amount for name, amount in cost["cost_details"].items()}
     return {
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {
@@ -102,6 +109,7 @@ def present_responses_usage(call: Call) -> dict[str, Any]:
         "output_tokens": usage.completion_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-        **present_cost(call),
+        **cost,
+        "cost_details": details,
         **present_tool_use(call),
     }

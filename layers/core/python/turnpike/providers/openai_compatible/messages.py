@@ -33,7 +33,8 @@ def build_messages(messages: Sequence[Message], quirks: Quirks, upstream_model: 
 def _build(message: Message, quirks: Quirks, *, has_tools: bool, marked: bool) -> dict[str, Any]:
     role = message["role"]
     built: dict[str, Any] = {"role": role, "content": _content(message.get("content"), quirks, marked=marked)}
-    name = message.get("name")
+    # Some clients name the tool that a result is of, which is no participant.
+    name = message.get("name") if role != "tool" else None
     if name and quirks.participant_names:
         built["name"] = name
     elif name and role == "user":
