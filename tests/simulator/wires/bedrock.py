@@ -42,6 +42,8 @@ _IN_STREAM = {
     "invalid": "validationException",
 }
 _STOP = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"}
+_MOST_TOKENS = 64_000
+"""The limit where none is asked for is the model's own."""
 _BLOCKS = words(
     "audio cachePoint citationsContent document guardContent image reasoningContent searchResult text toolResult "
     "toolUse video"
@@ -129,7 +131,7 @@ def _read(body: Json, model: str, stream: bool) -> Asked:
         raise Trouble("invalid", "The value at toolConfig.tools must not be empty.")
     more = body.get("additionalModelRequestFields") or {}
     thinking = more.get("thinking") or more.get("reasoning_config") or {}
-    if thinking.get("type") == "enabled" and thinking["budget_tokens"] >= inference["maxTokens"]:
+    if thinking.get("type") == "enabled" and thinking["budget_tokens"] >= inference.get("maxTokens", _MOST_TOKENS):
         raise Trouble("invalid", "`max_tokens` must be greater than `thinking.budget_tokens`.")
     specs = [tool["toolSpec"] for tool in config.get("tools", ()) if "toolSpec" in tool]
     choice = config.get("toolChoice") or {"auto": {}}

@@ -240,6 +240,14 @@ async def test_an_error_before_the_first_content_has_anthropics_envelope(
     assert answer.json["metadata"]["provider_name"] == "One"
 
 
+@pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "gen-1"}])
+async def test_a_kept_conversation_is_refused_in_words_on_which_the_sdk_sends_all_of_it(thread: Any) -> None:
+    answer = await ask(thread=thread)
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+    assert answer.json["error"]["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    assert answer.json["error"]["message"] == "thread: nothing is stored here; send the whole conversation as messages"
+
+
 async def test_an_error_after_it_is_an_event_that_ends_the_stream() -> None:
     answer = await ask([Delta(content="Hel"), Delta(error=failure(500))], stream=True)
     *_, delta, broken = read_events(answer.body)

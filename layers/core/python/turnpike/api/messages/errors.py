@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnpike.api.errors import present_availability
-from turnpike.domain.errors import TurnpikeError
+from turnpike.domain.errors import InvalidRequest, TurnpikeError
 
 _TYPES = {
     "authentication": "authentication_error",
@@ -17,6 +17,17 @@ _TYPES = {
 }
 
 
+class ThreadRefused(InvalidRequest):
+    """Conversations are not kept here. Anthropic's SDK, whose tool runner asks for it unasked, sends all of the
+    conversation itself once it is told so in these words.
+    """
+
+    details: Mapping[str, Any] = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
+    def __init__(self) -> None:
+        super().__init__("nothing is stored here; send the whole conversation as messages", field="thread")
+
+
 def present_message_error(error: TurnpikeError) -> dict[str, Any]:
     """The `error` of a body or an event."""
     fallback = "invalid_request_error" if error.status < 500 else "api_error"
@@ -25,6 +36,8 @@ def present_message_error(error: TurnpikeError) -> dict[str, Any]:
         "message": error.message,
         "error_type": error.error_type,
     }
+    if isinstance(error, ThreadRefused):
+        presented["details"] = dict(error.details)
     if error.availability is not None:
         presented["availability"] = present_availability(error.availability)
     return presented

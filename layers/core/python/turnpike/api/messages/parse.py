@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from turnpike.api.inference.plugins import parse_betas, parse_caching, parse_plugins
 from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
 from turnpike.api.messages.conversation import build_messages
+from turnpike.api.messages.errors import ThreadRefused
 from turnpike.api.messages.schema import MessagesBody, OtherTool, Thinking, ToolChoice
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
@@ -22,6 +23,8 @@ _SERVICE_TIERS = {"standard_only": "default", "standard": "default"}
 def parse_messages_request(content: Mapping[str, Any], headers: Headers) -> ChatRequest:
     """Raises InvalidRequest naming the field."""
     body = parse(MessagesBody, content)
+    if body.thread:
+        raise ThreadRefused()
     if body.max_tokens is None:
         raise InvalidRequest("Field required; it limits the answer", field="max_tokens")
     return parse_prompt(body, content, headers)

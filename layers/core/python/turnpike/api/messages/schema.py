@@ -211,6 +211,7 @@ class MessagesBody(Checked):
     metadata: _Metadata | None = None
     cache_control: CacheControl | None = None
     service_tier: str | None = None
+    thread: Any = None
     # OpenRouter's own.
     models: Annotated[list[Name], Field(max_length=16)] | None = None
     fallbacks: Annotated[list[_Fallback], Field(max_length=3)] | None = None
