@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 from anthropic import Anthropic
 from openai import OpenAI
+from openrouter import OpenRouter
 
 from tests.e2e.asking import http_client
 from tests.e2e.deployment import Deployment
@@ -129,6 +130,9 @@ supported_parameters = ["dimensions"]
   pricing = {pricing}
 """
 
+FOUR_WIRES = ("openai_compatible", "anthropic", "google", "bedrock")
+"""As unlike each other as can be, for tests of what clients do by themselves."""
+
 
 def slug_of(wire: str) -> str:
     return f"sim-{wire.replace('_', '-')}"
@@ -192,6 +196,7 @@ class Simulated:
 
     openai: OpenAI
     anthropic: Anthropic
+    openrouter: OpenRouter
     http: httpx2.Client
     simulator: Simulator
     plugins: PluginServer
@@ -231,6 +236,7 @@ def simulated(parts: Deployment, folder: Path) -> Iterator[Simulated]:
         ) as (_, url),
         OpenAI(base_url=f"{url}/api/v1", api_key=api_key, max_retries=0, timeout=20) as openai,
         Anthropic(base_url=f"{url}/api", api_key=api_key, max_retries=0, timeout=20) as anthropic,
+        OpenRouter(server_url=f"{url}/api/v1", api_key=api_key, timeout_ms=20_000) as openrouter,
         http_client(f"{url}/api/v1", api_key) as http,
     ):
-        yield Simulated(openai, anthropic, http, simulator, plugins)
+        yield Simulated(openai, anthropic, openrouter, http, simulator, plugins)

@@ -10,9 +10,8 @@ import pytest
 
 from tests.e2e.asking import COMPLETION_NANO_USD, nano
 from tests.e2e.run import MARK, STATE, environ
-from tests.e2e.simulated import WIRES, Simulated
+from tests.e2e.simulated import FOUR_WIRES, WIRES, Simulated
 
-ASKED = ["openai_compatible", "anthropic", "google", "bedrock"]
 _SCRIPT = Path(__file__).parent / "ai_sdk" / "ask.mjs"
 _MODULES = STATE / "ai_sdk"
 """Where make installs them."""
@@ -27,7 +26,7 @@ def told(simulated_run: Simulated) -> Mapping[str, Facts]:
     variables = {
         "OPENROUTER_BASE_URL": str(simulated_run.openai.base_url).rstrip("/"),
         "OPENROUTER_API_KEY": simulated_run.openai.api_key,
-        "MODELS": ",".join(f"sim/{wire}" for wire in ASKED),
+        "MODELS": ",".join(f"sim/{wire}" for wire in FOUR_WIRES),
         "PROMPT": f"Where? {MARK}",
     }
     done = subprocess.run(
@@ -45,7 +44,7 @@ def told(simulated_run: Simulated) -> Mapping[str, Facts]:
     return {facts["model"].removeprefix("sim/"): facts for facts in lines}
 
 
-@pytest.fixture(params=ASKED)
+@pytest.fixture(params=FOUR_WIRES)
 def facts(request: pytest.FixtureRequest, told: Mapping[str, Facts]) -> Facts:
     return told[request.param]
 

@@ -12,7 +12,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from tests.e2e.run import MARK
-from tests.e2e.simulated import WIRES, Simulated
+from tests.e2e.simulated import FOUR_WIRES, WIRES, Simulated
 
 PROMPT = f"Where? {MARK}"
 
@@ -35,9 +35,7 @@ def of_chat(sim: Simulated, **given: Any) -> BaseChatModel:
 
 
 def of_responses(sim: Simulated, **given: Any) -> BaseChatModel:
-    return ChatOpenAI(
-        base_url=str(sim.openai.base_url), use_responses_api=True, output_version="responses/v1", **given
-    )
+    return ChatOpenAI(base_url=str(sim.openai.base_url), use_responses_api=True, output_version="responses/v1", **given)
 
 
 def of_messages(sim: Simulated, **given: Any) -> BaseChatModel:
@@ -56,7 +54,7 @@ def skin(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["openai_compatible", "anthropic", "google", "bedrock"])
+@pytest.fixture(params=FOUR_WIRES)
 def wire(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -5,12 +5,12 @@ import json
 from typing import Any
 
 import pytest
-from anthropic import Anthropic, APIStatusError, AuthenticationError
+from anthropic import Anthropic, APIStatusError, AuthenticationError, beta_tool
 from anthropic.types import Message
 
 from tests.e2e.asking import generation, nano, user
 from tests.e2e.run import MARK
-from tests.e2e.simulated import WIRES, Simulated, name_of
+from tests.e2e.simulated import FOUR_WIRES, WIRES, Simulated, name_of
 from tests.e2e.test_wires import PIXEL, PIXEL_URL, PLACE
 from tests.e2e.test_wires import ask as ask_chat
 
@@ -97,6 +97,22 @@ def test_two_turns_with_a_tool_hand_the_thoughts_back(sim: Simulated, wire: str,
     [_, request] = sim.requests()
     assert WIRES[wire].carries in json.dumps(request["body"])
     assert "refused" not in request
+
+
+@beta_tool
+def look_up(city: str) -> str:
+    """The weather in a city."""
+    return f"21 degrees in {city} {MARK}"
+
+
+@pytest.mark.parametrize("wire", FOUR_WIRES)
+@STREAMED_OR_NOT
+def test_anthropics_tool_runner_comes_to_its_end(sim: Simulated, wire: str, stream: bool) -> None:
+    """Though it would have the conversation kept, which it is not here."""
+    asked: Any = {"model": f"sim/{wire}", "max_tokens": 4000, "messages": user(), "tools": [look_up]}
+    answer: Any = sim.anthropic.beta.messages.tool_runner(**asked, stream=stream).until_done()
+    assert text_of(answer).startswith(f"The tool answered: 21 degrees in Paris {MARK}")
+    assert len(sim.requests()) == 2
 
 
 @pytest.mark.parametrize("then", ["openai_compatible", "google", "openai_responses", "mistral", "anthropic"])

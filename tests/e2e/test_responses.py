@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 from openai import APIStatusError, BadRequestError
+from openai.lib._tools import pydantic_responses_function_tool
+from openai.lib.responses_tool_runner import RegisteredFunction, ResponsesToolRunner
 from openai.types.responses import Response
+from openrouter.components import OpenResponsesResult, StreamEventsResponseCompleted
 from pydantic import BaseModel
 
 from tests.e2e.asking import generation, nano, user
 from tests.e2e.run import MARK
-from tests.e2e.simulated import WIRES, Simulated, name_of
+from tests.e2e.simulated import FOUR_WIRES, WIRES, Simulated, name_of
 from tests.e2e.test_wires import PIXEL_URL
 from tests.e2e.test_wires import ask as ask_chat
 
@@ -103,6 +106,44 @@ def test_structured_output_is_parsed_by_the_sdk(sim: Simulated, wire: str, strea
     else:
         parsed = sim.openai.responses.parse(**request).output_parsed
     assert parsed == Place(city="Paris", country="France")
+
+
+class Weather(BaseModel):
+    city: str
+
+
+@pytest.mark.parametrize("wire", FOUR_WIRES)
+@STREAMED_OR_NOT
+def test_openais_tool_runner_comes_to_its_end(sim: Simulated, wire: str, stream: bool) -> None:
+    def look_up(weather: Weather) -> str:
+        return f"21 degrees in {weather.city} {MARK}"
+
+    tool = RegisteredFunction.from_tool(pydantic_responses_function_tool(Weather), execute=look_up)
+    asked: Any = {"model": f"sim/{wire}", "input": f"Hello {MARK}", "store": False}
+    answer = ResponsesToolRunner(functions=[tool]).run(sim.openai, asked, max_steps=3, stream=stream)
+    assert answer.output_text.startswith(f"The tool answered: 21 degrees in Paris {MARK}")
+
+
+@EVERY_WIRE
+def test_openrouters_sdk_reads_every_answer(sim: Simulated, wire: str) -> None:
+    """Strictly: what does not fit its models it drops without a word."""
+    tool = {**WEATHER, "strict": None}
+    asked: Any = {"model": f"sim/{wire}", "input": f"Hello {MARK}", "tools": [tool], "reasoning": {"effort": "high"}}
+    whole = sim.openrouter.responses.send(**asked)
+    with sim.openrouter.responses.send(**asked, stream=True) as events:
+        told = list(events)
+    assert isinstance(whole, OpenResponsesResult)
+    last = told[-1]
+    assert isinstance(last, StreamEventsResponseCompleted)
+    for answer in (whole, last.response):
+        assert answer.status == "completed"
+        *thoughts, call = answer.output
+        assert [item.type for item in thoughts] == ["reasoning"] * len(thoughts)
+        assert (call.type, call.name, json.loads(call.arguments)) == ("function_call", "get_weather", {"city": "Paris"})
+        assert answer.usage
+        assert nano(answer.usage.cost) > 0
+        assert answer.usage.cost_details.upstream_inference_output_cost > 0
+    assert not any(type(event).__name__.startswith("Unknown") for event in told)
 
 
 @EVERY_WIRE

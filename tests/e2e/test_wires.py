@@ -5,12 +5,14 @@ import json
 from typing import Any
 
 import pytest
-from openai import APIStatusError
+from openai import APIStatusError, pydantic_function_tool
 from openai.types.chat import ChatCompletionChunk
+from pydantic import BaseModel
 
 from tests.e2e.asking import WEATHER, generation, nano, user
 from tests.e2e.run import MARK
 from tests.e2e.simulated import (
+    FOUR_WIRES,
     WIRES,
     Simulated,
     name_of,
@@ -163,6 +165,33 @@ def test_structured_output_fits_the_schema(sim: Simulated, wire: str, stream: bo
     assert json.loads(answer["content"]) == {"city": "Paris", "country": "France"}
     assert answer["finish_reason"] == "stop"
     assert "tool_calls" not in answer
+
+
+class Place(BaseModel):
+    city: str
+    country: str
+
+
+class GetWeather(BaseModel):
+    """The weather in a city."""
+
+    city: str
+
+
+@pytest.mark.parametrize("wire", FOUR_WIRES)
+@STREAMED_OR_NOT
+def test_the_sdk_parses_answers_and_arguments(sim: Simulated, wire: str, stream: bool) -> None:
+    def ask_parsed(**members: Any) -> Any:
+        asked: Any = {"model": f"sim/{wire}", "messages": user(), **members}
+        if not stream:
+            return sim.openai.chat.completions.parse(**asked)
+        with sim.openai.chat.completions.stream(**asked) as events:
+            return events.get_final_completion()
+
+    placed = ask_parsed(response_format=Place).choices[0].message
+    assert placed.parsed == Place(city="Paris", country="France")
+    [call] = ask_parsed(tools=[pydantic_function_tool(GetWeather)]).choices[0].message.tool_calls
+    assert call.function.parsed_arguments == GetWeather(city="Paris")
 
 
 @EVERY_WIRE
