@@ -216,10 +216,16 @@ class Simulated:
         return list(self.simulator.requests)
 
 
+def model(model_id: str, wire: str, upstream_model: str) -> str:
+    """A row of the catalog for a model that a client knows by its name."""
+    endpoint = {"provider": slug_of(wire), "upstream_model": upstream_model, "silence_s": 30}
+    return _MODEL.format(model_id=model_id) + _ENDPOINT.format(**endpoint)
+
+
 @contextmanager
-def simulated(parts: Deployment, folder: Path) -> Iterator[Simulated]:
+def simulated(parts: Deployment, folder: Path, more_models: str = "") -> Iterator[Simulated]:
     overrides = folder / "catalog.toml"
-    overrides.write_text(catalog())
+    overrides.write_text(catalog() + more_models)
     api_key = parts.call("seed", ACCOUNT, "1000")["api_key"]
     settings = {
         "TURNPIKE_CATALOG_OVERRIDES": str(overrides),

@@ -307,8 +307,18 @@ BODY: Any = {
         },
         {"type": "function_call", "call_id": "c", "name": "n", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "x"},
+        {"type": "custom_tool_call", "call_id": "d", "name": "p", "input": "x"},
+        {"type": "tool_search_call", "call_id": "e", "arguments": {"query": "x"}},
+        {"type": "tool_search_output", "call_id": "e", "tools": [{"type": "function", "name": "f", "parameters": {}}]},
+        {"type": "additional_tools", "tools": [{"type": "web_search", "external_web_access": False}]},
     ],
-    "tools": [{"type": "function", "name": "n", "parameters": {}}],
+    "tools": [
+        {"type": "function", "name": "n", "parameters": {}},
+        {"type": "custom", "name": "p", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}},
+        {"type": "namespace", "name": "s", "tools": [{"type": "function", "name": "n", "description": "x"}]},
+        {"type": "tool_search", "execution": "client"},
+    ],
+    "tool_choice": {"type": "function", "name": "n", "namespace": "s"},
     "text": {"format": {"type": "json_schema", "name": "a", "schema": {}}},
     "reasoning": {"effort": "low"},
 }
@@ -405,3 +415,37 @@ def test_handed_back_they_are_calls_of_functions() -> None:
     assert [function["name"] for function in functions] == ["apply_patch", "clock__sleep"]
     assert functions[0]["arguments"] == '{"input":"a\\nb"}'
     assert [(result["tool_call_id"], result["content"]) for result in results] == [("c1", "Done"), ("c2", "Slept")]
+
+
+FINDS: Any = {"type": "tool_search", "execution": "client", "description": "Finds tools.", "parameters": {}}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_search_for_tools_is_the_clients_to_run(stream: bool) -> None:
+    script = [*call_named("tool_search", '{"query": ', '"clock"}'), *finish("tool_calls")]
+    answer = await ask(*script, stream=stream, tools=[FINDS])
+    [call] = (fold(read_events(answer.body)) if stream else answer.json)["output"]
+    assert (call["type"], call["call_id"], call["execution"]) == ("tool_search_call", "call_0", "client")
+    assert call["arguments"] == {"query": "clock"}
+
+
+def test_what_it_found_can_be_called_from_then_on() -> None:
+    request = parse(
+        [
+            {"role": "user", "content": "When?"},
+            {"type": "tool_search_call", "call_id": "c1", "execution": "client", "arguments": {"query": "clock"}},
+            {"type": "tool_search_output", "call_id": "c1", "execution": "client", "tools": [CLOCK, PATCH]},
+        ],
+        tools=[FINDS],
+    )
+    names = [tool["function"]["name"] for tool in request.parameters["tools"]]
+    assert names == ["tool_search", "clock__sleep", "apply_patch"]
+    assert request.parameters["tools"][0]["function"]["description"] == "Finds tools."
+    _, answer, result = request.messages
+    assert answer["tool_calls"][0]["function"] == {"name": "tool_search", "arguments": '{"query":"clock"}'}
+    assert (result["tool_call_id"], result["content"]) == ("c1", "Found: clock__sleep, apply_patch")
+
+
+def test_a_search_that_runs_at_the_provider_is_refused() -> None:
+    assert refusal(tools=[{"type": "tool_search"}]).startswith("tools.0.type: this deployment does not have the tool")

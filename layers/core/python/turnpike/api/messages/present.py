@@ -38,7 +38,9 @@ class MessagesPresenter:
         "_broken",
         "_call",
         "_count",
+        "_held",
         "_hides",
+        "_last",
         "_open",
         "_prefix",
         "_refusal",
@@ -58,8 +60,11 @@ class MessagesPresenter:
         self._count = 0
         # What the open block is: a text, a tool's call by its index, or a thought by its key.
         self._open: object = _NOTHING
+        self._last: object = _NOTHING
         self._prefix = b""
         self._thought: Detail = {}
+        # What came encrypted after a text, until something else is said.
+        self._held: list[Detail] = []
         # Blocks of tools' calls, by the call's index; and calls whose name is still to come.
         self._uses: dict[int, int] = {}
         self._unnamed: dict[int, dict[str, str]] = {}
@@ -137,8 +142,12 @@ class MessagesPresenter:
 
     def _think(self, detail: Detail, out: list[bytes]) -> None:
         if detail.get("type") == "reasoning.encrypted":
-            self._start(key_of(detail), {"type": "redacted_thinking", "data": data_of(detail)}, b"", out)
-            self._close(out)
+            # Never last: to clients such as Claude Code the last block is the answer, and Claude's is never a thought.
+            # Gemini signs its last text so, and does without it: https://ai.google.dev/gemini-api/docs/thought-signatures
+            if self._last is _TEXT:
+                self._held.append(detail)
+            else:
+                self._redact(detail, out)
             return
         signature = detail.get("signature")
         if self._hides and not signature:
@@ -155,6 +164,10 @@ class MessagesPresenter:
             # It ends its block, whatever comes next.
             self._thought = detail
             self._close(out)
+
+    def _redact(self, detail: Detail, out: list[bytes]) -> None:
+        self._start(key_of(detail), {"type": "redacted_thinking", "data": data_of(detail)}, b"", out)
+        self._close(out)
 
     def _use(self, fragment: Mapping[str, Any], out: list[bytes]) -> None:
         index, function = fragment["index"], fragment.get("function") or {}
@@ -185,8 +198,11 @@ class MessagesPresenter:
 
     def _start(self, what: object, block: Mapping[str, Any], kind: bytes, out: list[bytes]) -> None:
         self._close(out)
+        held, self._held = self._held, []
+        for detail in held:
+            self._redact(detail, out)
         out.append(_event("content_block_start", {"index": self._count, "content_block": block}))
-        self._open = what
+        self._open = self._last = what
         self._prefix = _prefix(self._count, kind)
         self._count += 1
 

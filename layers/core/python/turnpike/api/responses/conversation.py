@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from turnpike.api.responses.thoughts import details_of, text_of
-from turnpike.api.responses.tools import function_name
+from turnpike.api.responses.tools import SEARCH, function_name, names_of
 from turnpike.domain.chat import Message
 from turnpike.domain.custom_tools import arguments_of
 from turnpike.domain.errors import InvalidRequest
@@ -13,7 +15,8 @@ Item = Mapping[str, Any]
 
 _DROPPED = frozenset({"image_generation_call", "web_search_call", "additional_tools"})
 """What a model made or looked up besides its words, which stay; and tools, which are known by now."""
-_ANSWERS = frozenset({"reasoning", "function_call", "custom_tool_call"})
+_CALLS = frozenset({"function_call", "custom_tool_call", "tool_search_call"})
+_ANSWERS = _CALLS | {"reasoning"}
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
@@ -37,6 +40,9 @@ def build_messages(instructions: str | None, given: str | Sequence[Item]) -> lis
         answer = None
         if kind in _RESULTS:
             told = _content(item["output"], path)
+            messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": told})
+        elif kind == "tool_search_output":
+            told = f"Found: {', '.join(names_of(item)) or 'nothing'}"
             messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": told})
         elif kind == "message":
             messages.append({"role": item["role"], "content": _content(item["content"], path)})
@@ -62,10 +68,8 @@ class _Answer:
             said = "".join(map(text_of, details))
             if said:
                 message["reasoning"] = message.get("reasoning", "") + said
-        elif kind in ("function_call", "custom_tool_call"):
-            arguments = item["arguments"] if kind == "function_call" else arguments_of(item["input"])
-            function = {"name": function_name(item["name"], item.get("namespace")), "arguments": arguments}
-            call = {"id": item["call_id"], "type": "function", "function": function}
+        elif kind in _CALLS:
+            call = {"id": item["call_id"], "type": "function", "function": _function(kind, item)}
             message["tool_calls"] = [*message.get("tool_calls", ()), call]
         else:
             text, refusal = _words(item["content"])
@@ -74,6 +78,13 @@ class _Answer:
             if refusal:
                 message["refusal"] = message.get("refusal", "") + refusal
         self._place += 1
+
+
+def _function(kind: str, item: Item) -> dict[str, Any]:
+    if kind == "tool_search_call":
+        return {"name": SEARCH, "arguments": orjson.dumps(item.get("arguments") or {}).decode()}
+    arguments = item["arguments"] if kind == "function_call" else arguments_of(item["input"])
+    return {"name": function_name(item["name"], item.get("namespace")), "arguments": arguments}
 
 
 def _words(content: str | Sequence[Item]) -> tuple[str, str]:

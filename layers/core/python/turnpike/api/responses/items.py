@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from turnpike.api.responses.thoughts import Detail, bare, encrypted_content_of, key_of, text_of
 from turnpike.domain.custom_tools import text_of as text_of_arguments
 
@@ -44,6 +46,22 @@ class CallItem:
 
     def _head(self) -> Json:
         return {"id": self.id, "type": self.kind, "call_id": self.call_id, **self.address}
+
+
+class SearchCallItem(CallItem):
+    """A search for tools, which the client runs."""
+
+    kind = "tool_search_call"
+
+    def present(self, status: str) -> Json:
+        head = {"id": self.id, "type": self.kind, "call_id": self.call_id, "execution": "client"}
+        return {**head, "arguments": {} if status == "in_progress" else self._parsed(), "status": status}
+
+    def _parsed(self) -> Any:
+        try:
+            return orjson.loads("".join(self.arguments) or "{}")
+        except orjson.JSONDecodeError:
+            return "".join(self.arguments)
 
 
 class CustomCallItem(CallItem):

@@ -50,7 +50,7 @@ def parse_responses_request(content: Mapping[str, Any], headers: Headers) -> Cha
         plugins=plugins.on_prompt,
         caching=parse_caching(headers),
         betas=parse_betas(headers, "x-anthropic-beta"),
-        custom_tools={name: declared.tool for name, declared in tools.items() if declared.is_custom},
+        custom_tools={name: declared.tool for name, declared in tools.items() if declared.kind == "custom"},
     )
 
 

@@ -17,12 +17,13 @@ from turnpike.api.responses.items import (
     ImageItem,
     MessageItem,
     ReasoningItem,
+    SearchCallItem,
     annotation_of,
     data_of_image,
 )
 from turnpike.api.responses.result import present_response, present_unfinished
 from turnpike.api.responses.thoughts import Detail, group_of
-from turnpike.api.responses.tools import declared_tools
+from turnpike.api.responses.tools import SEARCH, declared_tools
 from turnpike.domain.chat import Completion, Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall
@@ -147,7 +148,7 @@ class ResponsesPresenter:
         arguments = function.get("arguments")
         if arguments:
             item.arguments.append(arguments)
-            if self._open is item and not isinstance(item, CustomCallItem):
+            if self._open is item and type(item) is CallItem:
                 self._tell(arguments, out)
 
     def _new_call(self, call_id: str, name: str) -> CallItem:
@@ -155,7 +156,9 @@ class ResponsesPresenter:
         declared = declared_tools(self._asked.content).get(name)
         if declared is None:
             return CallItem(self._new_id("fc"), call_id, {"name": name})
-        if declared.is_custom:
+        if declared.kind == SEARCH:
+            return SearchCallItem(self._new_id("tsc"), call_id, {})
+        if declared.kind == "custom":
             return CustomCallItem(self._new_id("ctc"), call_id, declared.address)
         return CallItem(self._new_id("fc"), call_id, declared.address)
 
@@ -190,7 +193,7 @@ class ResponsesPresenter:
             # As one piece: a text can be told from its JSON only when that is complete.
             out.append(self._item_event("response.custom_tool_call_input.delta", item, delta=item.text))
             out.append(self._item_event("response.custom_tool_call_input.done", item, input=item.text))
-        elif isinstance(item, CallItem):
+        elif type(item) is CallItem:
             told = {**item.address, "arguments": "".join(item.arguments)}
             out.append(self._item_event("response.function_call_arguments.done", item, **told))
         place = {"output_index": self._items.index(item), "item": item.present("completed")}

@@ -135,13 +135,22 @@ class NamespaceTool(Checked):
     tools: list[Annotated[FunctionTool | CustomTool, Field(discriminator="type")]]
 
 
+class SearchTool(Checked):
+    """Finds further tools; at the client, where that is said."""
+
+    type: Literal["tool_search"]
+    execution: Literal["client", "server"] | None = None
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
 class OtherTool(Checked):
     """One that runs at the provider."""
 
     type: str
 
 
-_TOOLS = frozenset({"function", "custom", "namespace"})
+_TOOLS = frozenset({"function", "custom", "namespace", "tool_search"})
 
 
 def _kind_of(tool: Any) -> str:
@@ -153,6 +162,7 @@ Tool = Annotated[
     Annotated[FunctionTool, Tag("function")]
     | Annotated[CustomTool, Tag("custom")]
     | Annotated[NamespaceTool, Tag("namespace")]
+    | Annotated[SearchTool, Tag("tool_search")]
     | Annotated[OtherTool, Tag("other")],
     Discriminator(_kind_of),
 ]
@@ -163,7 +173,24 @@ class MoreToolsItem(Checked):
     tools: list[Tool]
 
 
-_ITEMS = frozenset({"message", "function_call", "custom_tool_call", "reasoning", "additional_tools"})
+class SearchCallItem(Checked):
+    type: Literal["tool_search_call"]
+    call_id: Name
+    arguments: Any = None
+
+
+class FoundToolsItem(Checked):
+    type: Literal["tool_search_output"]
+    call_id: Name
+    tools: list[Tool]
+
+
+_ITEMS = frozenset(
+    {
+        *("message", "function_call", "custom_tool_call", "tool_search_call", "reasoning"),
+        *("additional_tools", "tool_search_output"),
+    }
+)
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
@@ -181,6 +208,8 @@ Item = Annotated[
     | Annotated[ResultItem, Tag("result")]
     | Annotated[ReasoningItem, Tag("reasoning")]
     | Annotated[MoreToolsItem, Tag("additional_tools")]
+    | Annotated[SearchCallItem, Tag("tool_search_call")]
+    | Annotated[FoundToolsItem, Tag("tool_search_output")]
     | Annotated[OtherItem, Tag("other")],
     Discriminator(_tag_of),
 ]

@@ -1,7 +1,7 @@
 """A request's tools as functions, and their calls as the client knows them.
 
-This API groups tools in namespaces, brings more of them along in the conversation, and has tools that take a text. To
-models all of them are functions; a namespace is part of the name.
+This API groups tools in namespaces, brings more of them along in the conversation, and has tools that take a text or
+find further tools. To models all of them are functions; a namespace is part of the name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,18 +17,20 @@ Json = Mapping[str, Any]
 _LONGEST_NAME = 64
 """Of a function, to most providers."""
 _KINDS = ("function", "custom")
+SEARCH = "tool_search"
+_BRING_TOOLS = ("additional_tools", "tool_search_output")
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One of the client's tools: a function, or a custom one."""
+    """One of the client's tools: a function, a custom one, or the search for tools."""
 
     tool: Json
     namespace: str | None = None
 
     @property
-    def is_custom(self) -> bool:
-        return bool(self.tool["type"] == "custom")
+    def kind(self) -> str:
+        return str(self.tool["type"])
 
     @property
     def address(self) -> dict[str, Any]:
@@ -51,16 +53,21 @@ def declared_tools(content: Json) -> dict[str, Declared]:
     found = dict(_declared(content.get("tools") or (), "tools"))
     given = content["input"]
     for place, item in enumerate(given if isinstance(given, list) else ()):
-        if item.get("type") == "additional_tools":
+        if item.get("type") in _BRING_TOOLS:
             found.update(_declared(item["tools"], f"input.{place}.tools"))
     return found
+
+
+def names_of(item: Json) -> list[str]:
+    """What models know the tools by that an item brings along."""
+    return [name for name, _ in _declared(item["tools"], "")]
 
 
 def build_function(name: str, declared: Declared) -> dict[str, Any]:
     """The tool as chat completions have it."""
     tool = declared.tool
     function: dict[str, Any] = {"name": name}
-    if declared.is_custom:
+    if declared.kind == "custom":
         described = filter(None, [tool.get("description"), _grammar(tool)])
         return {**function, "description": "\n\n".join(described), "parameters": parameters_of_text("All of the input")}
     members = ("description", "parameters", "strict")
@@ -75,6 +82,8 @@ def _declared(tools: Sequence[Json], path: str) -> Iterator[tuple[str, Declared]
             namespace = tool["name"]
             for each in tool["tools"]:
                 yield function_name(each["name"], namespace), Declared(each, namespace)
+        elif tool["type"] == SEARCH and tool.get("execution") == "client":
+            yield SEARCH, Declared(tool)
         elif not _is_idle(tool):
             raise InvalidRequest(
                 f"this deployment does not have the tool {tool['type'][:64]}; send tools of type function, custom or "

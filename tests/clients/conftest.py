@@ -1,0 +1,76 @@
+"""Clients as their users install them: run headless, each in a home of its own, and kept on this machine."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.deployment import deployment
+from tests.e2e.run import HOST, STATE, environ, free_port
+from tests.e2e.simulated import Simulated, model, simulated
+
+INSTALLED = STATE / "clients"
+"""Where `make clients` puts them."""
+_ENDS_WITHIN_S = 90
+
+KNOWN = {
+    "openai/gpt-6.2-sol": ("openai_responses", "gpt-6.2-sol"),
+    "openai/gpt-5.5": ("anthropic", "claude-sonnet-4-5"),
+}
+"""Models whose names Codex knows, with the tools that go with them; the second is served by something else."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not (INSTALLED / ".stamp").exists():
+        skipped = pytest.mark.skip(reason="`make clients` installs what these tests drive")
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(skipped)
+
+
+@pytest.fixture(scope="session")
+def clients_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
+    folder = tmp_path_factory.mktemp("clients")
+    more = "".join(model(model_id, *served) for model_id, served in KNOWN.items())
+    with deployment(folder) as parts, simulated(parts, folder, more) as found:
+        yield found
+
+
+class Client:
+    """Runs commands. `folder` is both their home and where they work, and `sim` is who answers them."""
+
+    def __init__(self, sim: Simulated, folder: Path) -> None:
+        self.sim = sim
+        self.folder = folder
+        self.base_url = str(sim.openai.base_url).rstrip("/")
+        self.api_key = sim.openai.api_key
+
+    def run(self, command: Sequence[str | Path], **variables: str) -> str:
+        """What it says. Whatever it asks of others than ourselves goes to a proxy that is not there."""
+        nobody = f"http://{HOST}:{free_port()}"
+        away = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy", "all_proxy"), nobody)
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environ(**away, **{"HOME": str(self.folder), **variables}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_ENDS_WITHIN_S,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
+
+    def asked(self) -> list[str]:
+        """The bodies that the providers got, all of which they took."""
+        requests = self.sim.requests()
+        assert not [request["refused"] for request in requests if "refused" in request]
+        return [json.dumps(request["body"]) for request in requests]
+
+
+@pytest.fixture
+def client(clients_run: Simulated, tmp_path: Path) -> Client:
+    clients_run.forget()
+    return Client(clients_run, tmp_path)
