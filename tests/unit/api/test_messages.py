@@ -240,6 +240,23 @@ async def test_an_error_before_the_first_content_has_anthropics_envelope(
     assert answer.json["metadata"]["provider_name"] == "One"
 
 
+@pytest.mark.parametrize(("credit_usd", "limit"), [("1", 8000), ("0.0005", None), ("0.00002", 0)])
+async def test_a_high_limit_gets_as_long_an_answer_as_the_credit_reaches(credit_usd: str, limit: int | None) -> None:
+    world = World({"one": [text("Hel", "lo")]}, credit_usd=credit_usd)
+    answer = await Client(world).post({**HELLO, "max_tokens": 8000}, path="/api/v1/messages")
+    if limit == 0:
+        assert (answer.status, answer.json["error"]["type"]) == (402, "billing_error")
+        assert world.upstream.calls == []
+        return
+    assert answer.status == 200
+    [(_, asked)] = world.upstream.calls
+    assert asked.max_tokens == limit if limit else 100 < (asked.max_tokens or 0) < 250
+    refused = await Client(World({"one": []}, credit_usd="0.0005")).post(
+        {"model": "acme/chat", "max_tokens": 8000, "messages": HELLO["messages"]}
+    )
+    assert refused.status == 402
+
+
 @pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "gen-1"}])
 async def test_a_kept_conversation_is_refused_in_words_on_which_the_sdk_sends_all_of_it(thread: Any) -> None:
     answer = await ask(thread=thread)

@@ -131,6 +131,8 @@ class ChatRequest:
     """Everything that goes to the provider when its endpoint supports it: sampling, tools, formats."""
     stream: bool = False
     max_tokens: int | None = None
+    takes_less: bool = False
+    """Whether `max_tokens` is only a ceiling: where credit is short, a shorter answer is better than none."""
     provider: ProviderPreferences = ProviderPreferences()
     user: str | None = None
     session_id: str | None = None

@@ -57,8 +57,9 @@ class _Asked(NamedTuple):
 class Admit:
     """With `max_tokens`, prompt and all of it must be affordable. Without, a modest allowance is held,
     which a stream extends as it grows; an account or a key that cannot cover even that gets an answer as long
-    as its credit reaches, instead of a refusal. So does one that could not pay for the longest answer there
-    may be, where the answer comes whole and nothing can be extended while it grows.
+    as its credit reaches, instead of a refusal, and so it is with a `max_tokens` that is only a ceiling. So does
+    one that could not pay for the longest answer there may be, where the answer comes whole and nothing can be
+    extended while it grows.
 
     Customers' own provider keys cost no credit but our fee. Where the rest of a route cannot be paid for, they serve
     without it.
@@ -101,7 +102,7 @@ class Admit:
     async def _admit(
         self, asked: _Asked, route: Sequence[Endpoint], *, least_tokens: int = _WORTHWHILE_TOKENS
     ) -> Admission:
-        """Without `max_tokens`, an answer of `least_tokens` is the shortest that is given for want of credit."""
+        """An answer of `least_tokens` is the shortest that is given for want of credit, where a short one is taken."""
         longest = max(endpoint.max_completion_tokens or endpoint.context_length for endpoint in route)
         max_tokens = asked.request.max_tokens
         output_tokens = min(self.allowance_tokens, longest) if max_tokens is None else max_tokens
@@ -111,9 +112,10 @@ class Admit:
             reserve = await self.set_aside(asked.principal, hold, floor=floor)
         except (InsufficientCredit, KeyLimitExceeded) as error:
             affordable = _affordable(asked, route, error)
-            if max_tokens is not None or affordable < max(_WORTHWHILE_TOKENS, min(least_tokens, output_tokens)):
+            takes_less = max_tokens is None or asked.request.takes_less
+            if not takes_less or affordable < max(_WORTHWHILE_TOKENS, min(least_tokens, output_tokens)):
                 raise _refusal(error, asked.principal, output_tokens, affordable) from None
-            max_tokens = min(affordable, longest)
+            max_tokens = min(affordable, longest if max_tokens is None else max_tokens)
             reserve = await self._hold_less(asked, hold, route, max_tokens)
         return Admission(
             asked.generation_id,

@@ -39,6 +39,8 @@ def parse_prompt(body: MessagesBody, content: Mapping[str, Any], headers: Header
         parameters=_parameters(body, content),
         stream=bool(body.stream),
         max_tokens=body.max_tokens,
+        # Clients have to send a limit, and send a high one whatever they expect.
+        takes_less=True,
         provider=parse_preferences(body.provider),
         user=body.user or (body.metadata.user_id if body.metadata else None),
         session_id=parse_session_id(body.session_id, headers),
