@@ -12,7 +12,7 @@ from turnpike.services.response_cache import AnswerFromCache
 from tests.chat_client import Answer, Client
 from tests.fake_stores import InMemoryCachedAnswers
 from tests.message_stream import fold, read_events
-from tests.scenario import SECRET, Script, World, failure, text
+from tests.scenario import ACCOUNT, SECRET, Script, World, endpoint, failure, text
 
 pytestmark = pytest.mark.anyio
 
@@ -255,6 +255,22 @@ async def test_a_high_limit_gets_as_long_an_answer_as_the_credit_reaches(credit_
         {"model": "acme/chat", "max_tokens": 8000, "messages": HELLO["messages"]}
     )
     assert refused.status == 402
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_high_limit_is_each_endpoints_own_where_that_is_lower(stream: bool) -> None:
+    """Claude Code asks for 32,000 tokens of every model."""
+    short, long = endpoint("one", max_completion_tokens=4_000), endpoint("two", max_completion_tokens=None)
+    world = World({"one": [[failure(500)]], "two": [text("Hel", "lo")]}, short, long)
+    order = {"order": ["one", "two"]}
+    body = {**HELLO, "max_tokens": 32_000, "stream": stream, "provider": order}
+    assert (await Client(world).post(body, path="/api/v1/messages")).status == 200
+    assert [(name, asked.max_tokens) for name, asked in world.upstream.calls] == [("one", 4_000), ("two", 32_000)]
+    world = World({"one": [text("Hel", "lo")]}, short)
+    await Client(world).post(body, path="/api/v1/messages")
+    # No more is held than can be used.
+    held = world.ledger.get_balance(ACCOUNT).held
+    assert 4_000 * 2_000 <= held < 4_000 * 2_000 + 100 * 1_000
 
 
 @pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "gen-1"}])

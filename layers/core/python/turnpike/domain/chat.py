@@ -132,7 +132,7 @@ class ChatRequest:
     stream: bool = False
     max_tokens: int | None = None
     takes_less: bool = False
-    """Whether `max_tokens` is only a ceiling: where credit is short, a shorter answer is better than none."""
+    """Whether `max_tokens` is only a ceiling: where an endpoint or the credit ends below it, so does the answer."""
     provider: ProviderPreferences = ProviderPreferences()
     user: str | None = None
     session_id: str | None = None

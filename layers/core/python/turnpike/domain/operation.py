@@ -58,6 +58,10 @@ class OperationRequest(Generic[ResultT]):
         return None
 
     @property
+    def takes_less(self) -> bool:
+        return False
+
+    @property
     def context_compression(self) -> bool | None:
         return False
 

@@ -105,6 +105,8 @@ class Admit:
         """An answer of `least_tokens` is the shortest that is given for want of credit, where a short one is taken."""
         longest = max(endpoint.max_completion_tokens or endpoint.context_length for endpoint in route)
         max_tokens = asked.request.max_tokens
+        if max_tokens is not None and asked.request.takes_less:
+            max_tokens = min(max_tokens, longest)
         output_tokens = min(self.allowance_tokens, longest) if max_tokens is None else max_tokens
         hold = self._new_hold(asked, route, output_tokens)
         floor = _floor(asked, route, longest, hold)

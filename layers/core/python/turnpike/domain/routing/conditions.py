@@ -201,7 +201,7 @@ def _conditions(terms: Terms) -> Iterable[Condition]:
 def _length_conditions(terms: Terms) -> Iterable[Condition]:
     request, wanted = terms.request, _least_tokens(terms)
     yield CONTEXT, lambda e: wanted <= e.context_length or shortens_prompts(request, e)
-    if request.max_tokens is not None:
+    if request.max_tokens is not None and not request.takes_less:
         most = request.max_tokens
         yield CONTEXT, lambda e: most <= (e.max_completion_tokens or e.context_length)
 

@@ -67,6 +67,7 @@ class Route(Sequence[Endpoint]):
 
     def request_for(self, request: ChatRequest, endpoint: Endpoint) -> ChatRequest:
         """The request as this endpoint is to be sent it: with the service tier and the search that routing decided."""
+        request = _within_limit(request, endpoint)
         changes: dict[str, object] = {}
         tier = tier_of(endpoint)
         if tier is not None:
@@ -88,3 +89,11 @@ def _search_options(request: ChatRequest) -> dict[str, object]:
     if web is None or not web.user_location:
         return {}
     return {"user_location": {"type": "approximate", "approximate": dict(web.user_location)}}
+
+
+def _within_limit(request: ChatRequest, endpoint: Endpoint) -> ChatRequest:
+    """With what is only a ceiling no higher than the endpoint's own."""
+    most = endpoint.max_completion_tokens
+    if not request.takes_less or most is None or (request.max_tokens or 0) <= most:
+        return request
+    return replace(request, max_tokens=most)
