@@ -67,6 +67,28 @@ def _fold_chunks(body: bytes) -> Json:
     return {**answer, "error": errors[0]} if errors else answer
 
 
+def _fold_texts(body: bytes) -> Json:
+    """Chunks of a text as those of a chat, which they are otherwise."""
+    return _fold_chunks(b"\n\n".join(map(_as_chat, body.split(b"\n\n"))))
+
+
+def _as_chat(line: bytes) -> bytes:
+    if not line.startswith(b"data: {"):
+        return line
+    chunk = json.loads(line.removeprefix(b"data: "))
+    choices = [{**choice, "delta": _message_of(choice)} for choice in chunk["choices"]]
+    return b"data: " + json.dumps({**chunk, "choices": choices}).encode()
+
+
+def _message_of(choice: Json) -> Json:
+    return {"content": choice["text"], "reasoning": choice.get("reasoning")}
+
+
+def _read_texts(answer: Json) -> Meaning:
+    choices = [{"message": _message_of(choice), **choice} for choice in answer["choices"] if "text" in choice]
+    return _read_completion({**answer, "choices": choices or answer["choices"]})
+
+
 def _add(message: Json, delta: Mapping[str, Any]) -> None:
     for name in ("content", "reasoning"):
         message[name] += delta.get(name) or ""
@@ -174,6 +196,7 @@ def _fold_response(body: bytes) -> Json:
 
 READERS: Mapping[str, Reader] = {
     "chat": Reader(_fold_chunks, _read_completion, lambda body: body["error"]["metadata"]["error_type"]),
+    "completions": Reader(_fold_texts, _read_texts, lambda body: body["error"]["metadata"]["error_type"]),
     "messages": Reader(_fold_message, _read_message, lambda body: body["error"]["error_type"]),
     "responses": Reader(_fold_response, _read_response, lambda body: body["error"]["metadata"]["error_type"]),
 }

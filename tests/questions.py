@@ -44,6 +44,12 @@ def chat_body(asked: Question) -> Json:
     return body
 
 
+def completions_body(asked: Question) -> Json:
+    """A text has no place for tools, images or a system's prompt."""
+    names = ("max_tokens", "reasoning", "response_format")
+    return {"prompt": asked.text, **{name: value for name, value in chat_body(asked).items() if name in names}}
+
+
 def messages_body(asked: Question) -> Json:
     content: Any = asked.text
     if asked.image:
@@ -112,15 +118,19 @@ def responses_turn(body: Json, answer: Json, results: Sequence[str]) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """`next_turn`: the body after an answer, whose calls had these results."""
+    """`next_turn`: the body after an answer, whose calls had these results; None where there are no turns."""
 
     path: str
     body: Callable[[Question], Json]
-    next_turn: Callable[[Json, Json, Sequence[str]], Json]
+    next_turn: Callable[[Json, Json, Sequence[str]], Json] | None
+
+    def can_ask(self, question: Question) -> bool:
+        return self.next_turn is not None or not (question.tools or question.image or question.system)
 
 
 SKINS: Mapping[str, Asking] = {
     "chat": Asking("/api/v1/chat/completions", chat_body, chat_turn),
+    "completions": Asking("/api/v1/completions", completions_body, None),
     "messages": Asking("/api/v1/messages", messages_body, messages_turn),
     "responses": Asking("/api/v1/responses", responses_body, responses_turn),
 }

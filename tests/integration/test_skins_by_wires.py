@@ -49,6 +49,7 @@ TWO_CALLS = (("get_weather", {"city": "Oslo"}), ("get_time", {"zone": "Europe/Os
 Way = tuple[str, bool]
 """A skin, and whether it streams."""
 WAYS: list[Way] = [(skin, stream) for skin in SKINS for stream in (False, True)]
+TURNS = [way for way in WAYS if SKINS[way[0]].next_turn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Asker:
 
     async def answers(self, question: Question) -> dict[Way, Meaning]:
         """What it means, by skin, and whether it streamed."""
-        return {way: await self.answer(way, SKINS[way[0]].body(question)) for way in WAYS}
+        ways = [way for way in WAYS if SKINS[way[0]].can_ask(question)]
+        return {way: await self.answer(way, SKINS[way[0]].body(question)) for way in ways}
 
     async def answer(self, way: Way, body: dict[str, Any]) -> Meaning:
         return meaning_of(way[0], *await self.post(way, body), stream=way[1])
@@ -125,13 +127,20 @@ def agreed(answers: dict[Way, Meaning]) -> Meaning:
 
 @EVERY_WIRE
 async def test_text(asker: Asker) -> None:
-    found = agreed(await asker.answers(Question(system="Be brief.")))
+    found = agreed(await asker.answers(Question()))
     assert found.text.startswith(f'By {WIRES[asker.wire].mount} you said: "Hello". This answer comes from a simulator')
     assert (found.ending, found.calls) == ("stop", ())
     assert found.tokens
     assert found.tokens.cached == 2
     [cost] = set(asker.billed())
     assert cost == round(found.cost_usd * NANO_PER_USD) == price(found)
+
+
+@EVERY_WIRE
+async def test_instructions(asker: Asker) -> None:
+    agreed(await asker.answers(Question(system="Be brief.")))
+    sent = [json.dumps(request["body"]) for request in asker.simulator.requests]
+    assert ["Be brief." in body for body in sent] == [True] * len(TURNS)
 
 
 @EVERY_WIRE
@@ -148,17 +157,19 @@ async def test_calls_made_together_and_their_results(asker: Asker, thinks_tokens
     first = agreed(await asker.answers(question))
     assert (first.calls, first.ending) == (TWO_CALLS, "tool_calls")
     told: dict[Way, Meaning] = {}
-    for way in WAYS:
+    for way in TURNS:
         skin, stream = way
         body = SKINS[skin].body(question)
         _, answered = await asker.post(way, body)
         whole = READERS[skin].fold(answered) if stream else json.loads(answered)
-        told[way] = await asker.answer(way, SKINS[skin].next_turn(body, whole, ["21 degrees", "12:00"]))
+        next_turn = SKINS[skin].next_turn
+        assert next_turn
+        told[way] = await asker.answer(way, next_turn(body, whole, ["21 degrees", "12:00"]))
     second = agreed({way: replace(answer, tokens=None, cost_usd=0) for way, answer in told.items()})
     assert second.text.startswith("The tool answered: ")
     assert second.ending == "stop"
     sent = json.dumps([request["body"] for request in asker.simulator.requests if "21 degrees" in str(request["body"])])
-    assert sent.count("21 degrees") == sent.count("12:00") == len(WAYS)
+    assert sent.count("21 degrees") == sent.count("12:00") == len(TURNS)
 
 
 @EVERY_WIRE
