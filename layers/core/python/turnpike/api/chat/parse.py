@@ -6,8 +6,7 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from turnpike.api.chat.schema import ChatBody
-from turnpike.api.inference.plugins import parse_betas, parse_caching, parse_plugins
-from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
+from turnpike.api.inference.request import build_request
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
@@ -47,22 +46,13 @@ _PARAMETERS = (
 def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequest:
     """Raises InvalidRequest naming the field."""
     body = parse(ChatBody, content)
-    plugins = parse_plugins(body.plugins, transforms=body.transforms)
-    return ChatRequest(
-        models=parse_models(body.model, body.models),
+    return build_request(
+        body,
+        headers,
         messages=content["messages"],
         parameters=_parameters(body, content),
-        stream=bool(body.stream),
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        provider=parse_preferences(body.provider),
-        user=body.user,
-        session_id=parse_session_id(body.session_id, headers),
-        auto_router=plugins.auto_router,
-        context_compression=plugins.context_compression,
-        response_healing=plugins.response_healing,
-        plugins=plugins.on_prompt,
-        caching=parse_caching(headers),
-        betas=parse_betas(headers, "x-anthropic-beta"),
+        transforms=body.transforms,
     )
 
 

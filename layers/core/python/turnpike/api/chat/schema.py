@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, CacheControl, Checked, Plugin, Provider
+from turnpike.api.inference.routing_schema import CacheControl, Checked, RoutedBody
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
@@ -170,12 +170,8 @@ class Reasoning(Checked):
     mode: Literal["standard", "pro"] | None = None
 
 
-class ChatBody(Checked):
+class ChatBody(RoutedBody):
     messages: Annotated[list[Message], Field(min_length=1)]
-    model: Annotated[str, Field(min_length=1)] | None = None
-    models: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=16)] | None = None
-    provider: Provider | None = None
-    stream: bool | None = None
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -209,9 +205,6 @@ class ChatBody(Checked):
     prompt_cache_options: _Breakpoint | None = None
     cache_control: CacheControl | None = None
     web_search_options: dict[str, Any] | None = None
-    user: Annotated[str, Field(max_length=256)] | None = None
-    session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None
-    plugins: Annotated[list[Plugin], Field(max_length=32)] | None = None
     transforms: list[Literal["middle-out"]] | None = None
 
 

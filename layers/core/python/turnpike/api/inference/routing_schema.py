@@ -159,3 +159,17 @@ Plugin = Annotated[
     | Annotated[OtherPlugin, Tag("other")],
     Discriminator(_kind_of),
 ]
+
+ModelName = Annotated[str, Field(min_length=1)]
+
+
+class RoutedBody(Checked):
+    """What the body of every chat has, in whichever skin: whom to ask, and how it goes there and back."""
+
+    model: ModelName | None = None
+    models: Annotated[list[ModelName], Field(max_length=16)] | None = None
+    provider: Provider | None = None
+    plugins: Annotated[list[Plugin], Field(max_length=32)] | None = None
+    stream: bool | None = None
+    user: Annotated[str, Field(max_length=256)] | None = None
+    session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None

@@ -1,12 +1,12 @@
 """From a body of Anthropic's Messages to the canonical request."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.datastructures import Headers
 
-from turnpike.api.inference.plugins import parse_betas, parse_caching, parse_plugins
-from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
+from turnpike.api.inference.request import build_request
 from turnpike.api.messages.conversation import build_messages
 from turnpike.api.messages.errors import ThreadRefused
 from turnpike.api.messages.schema import MessagesBody, OtherTool, Thinking, ToolChoice
@@ -32,31 +32,20 @@ def parse_messages_request(content: Mapping[str, Any], headers: Headers) -> Chat
 
 def parse_prompt(body: MessagesBody, content: Mapping[str, Any], headers: Headers) -> ChatRequest:
     """The same where nothing is to be answered, as when tokens are counted. Raises InvalidRequest."""
-    plugins = parse_plugins(body.plugins)
-    return ChatRequest(
-        models=_models(body),
-        messages=build_messages(content.get("system"), content["messages"]),
-        parameters=_parameters(body, content),
-        stream=bool(body.stream),
-        max_tokens=body.max_tokens,
-        # Clients have to send a limit, and send a high one whatever they expect.
-        takes_less=True,
-        provider=parse_preferences(body.provider),
-        user=body.user or (body.metadata.user_id if body.metadata else None),
-        session_id=parse_session_id(body.session_id, headers),
-        auto_router=plugins.auto_router,
-        context_compression=plugins.context_compression,
-        response_healing=plugins.response_healing,
-        plugins=plugins.on_prompt,
-        caching=parse_caching(headers),
-        betas=parse_betas(headers, "anthropic-beta", "x-anthropic-beta"),
-    )
-
-
-def _models(body: MessagesBody) -> tuple[str, ...]:
     if body.fallbacks and body.models:
         raise InvalidRequest("send either fallbacks or models", field="fallbacks")
-    return parse_models(body.model, body.models or [each.model for each in body.fallbacks or ()])
+    request = build_request(
+        body,
+        headers,
+        messages=build_messages(content.get("system"), content["messages"]),
+        parameters=_parameters(body, content),
+        max_tokens=body.max_tokens,
+        models=[each.model for each in body.fallbacks or ()],
+        user=body.metadata.user_id if body.metadata else None,
+        beta_headers=("anthropic-beta", "x-anthropic-beta"),
+    )
+    # Clients have to send a limit, and send a high one whatever they expect.
+    return replace(request, takes_less=True)
 
 
 def _parameters(body: MessagesBody, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, CacheControl, Checked, Plugin, Provider
+from turnpike.api.inference.routing_schema import CacheControl, Checked, RoutedBody
 
 Tokens = Annotated[int, Field(ge=1)]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
@@ -192,12 +192,10 @@ class _Fallback(Checked):
     model: Name
 
 
-class MessagesBody(Checked):
+class MessagesBody(RoutedBody):
     messages: Annotated[list[Turn], Field(min_length=1)]
-    model: Name | None = None
     max_tokens: Tokens | None = None
     system: str | list[TextBlock] | None = None
-    stream: bool | None = None
     stop_sequences: Annotated[list[str], Field(max_length=64)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -213,12 +211,7 @@ class MessagesBody(Checked):
     service_tier: str | None = None
     thread: Any = None
     # OpenRouter's own.
-    models: Annotated[list[Name], Field(max_length=16)] | None = None
     fallbacks: Annotated[list[_Fallback], Field(max_length=3)] | None = None
-    provider: Provider | None = None
-    plugins: Annotated[list[Plugin], Field(max_length=32)] | None = None
-    user: Annotated[str, Field(max_length=256)] | None = None
-    session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None
 
 
 MessagesBody.model_rebuild()

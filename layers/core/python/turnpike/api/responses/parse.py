@@ -1,12 +1,12 @@
 """From a body of OpenAI's Responses to the canonical request."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.datastructures import Headers
 
-from turnpike.api.inference.plugins import parse_betas, parse_caching, parse_plugins
-from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
+from turnpike.api.inference.request import build_request
 from turnpike.api.responses.conversation import build_messages
 from turnpike.api.responses.schema import ResponsesBody, SchemaFormat, Text, ToolChoice
 from turnpike.api.responses.tools import Declared, build_function, declared_tools, function_name
@@ -34,24 +34,17 @@ def parse_responses_request(content: Mapping[str, Any], headers: Headers) -> Cha
     body = parse(ResponsesBody, content)
     _refuse_state(body)
     tools = declared_tools(content)
-    plugins = parse_plugins(body.plugins, transforms=["middle-out"] if body.truncation == "auto" else None)
-    return ChatRequest(
-        models=parse_models(body.model, body.models),
+    request = build_request(
+        body,
+        headers,
         messages=build_messages(body.instructions, content["input"]),
         parameters=_parameters(body, content, tools),
-        stream=bool(body.stream),
         max_tokens=body.max_output_tokens,
-        provider=parse_preferences(body.provider),
-        user=body.user or body.safety_identifier,
-        session_id=parse_session_id(body.session_id, headers),
-        auto_router=plugins.auto_router,
-        context_compression=plugins.context_compression,
-        response_healing=plugins.response_healing,
-        plugins=plugins.on_prompt,
-        caching=parse_caching(headers),
-        betas=parse_betas(headers, "x-anthropic-beta"),
-        custom_tools={name: declared.tool for name, declared in tools.items() if declared.kind == "custom"},
+        user=body.safety_identifier,
+        transforms=["middle-out"] if body.truncation == "auto" else None,
     )
+    custom = {name: declared.tool for name, declared in tools.items() if declared.kind == "custom"}
+    return replace(request, custom_tools=custom) if custom else request
 
 
 def _refuse_state(body: ResponsesBody) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, CacheControl, Checked, Plugin, Provider
+from turnpike.api.inference.routing_schema import CacheControl, Checked, RoutedBody
 
 Tokens = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
@@ -246,12 +246,9 @@ class Reasoning(Checked):
     enabled: bool | None = None
 
 
-class ResponsesBody(Checked):
+class ResponsesBody(RoutedBody):
     input: str | Annotated[list[Item], Field(min_length=1)]
-    model: Name | None = None
-    models: Annotated[list[Name], Field(max_length=16)] | None = None
     instructions: str | None = None
-    stream: bool | None = None
     store: bool | None = None
     background: bool | None = None
     previous_response_id: str | None = None
@@ -276,10 +273,6 @@ class ResponsesBody(Checked):
     prompt_cache_options: dict[str, Any] | None = None
     cache_control: CacheControl | None = None
     safety_identifier: Annotated[str, Field(max_length=256)] | None = None
-    user: Annotated[str, Field(max_length=256)] | None = None
-    provider: Provider | None = None
-    plugins: Annotated[list[Plugin], Field(max_length=32)] | None = None
-    session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None
 
 
 ResponsesBody.model_rebuild()
