@@ -104,7 +104,7 @@ def _whole(response: Any) -> Expected:
     output = response["output"]
     parts = [part for item in output if item["type"] == "message" for part in item["content"]]
     thoughts = [item for item in output if item["type"] == "reasoning"]
-    calls = [call for item in output if item["type"] == "function_call" for call in _calls(item, response)]
+    calls = [call for item in output if item["type"] in _CALLS for call in _calls(item, response)]
     reason = (response.get("incomplete_details") or {}).get("reason")
     return Expected(
         text="".join(part["text"] for part in parts if part["type"] == "output_text"),
@@ -136,7 +136,12 @@ def _details(item: Any) -> list[tuple[str, str, str]]:
     return [detail for detail in found if detail[1]]
 
 
+_CALLS = ("function_call", "custom_tool_call")
+
+
 def _calls(item: Any, response: Any) -> list[tuple[str | None, str, Any]]:
+    if item["type"] == "custom_tool_call":
+        return [(item["call_id"], item["name"], {"input": item["input"]})]
     arguments = json.loads(item["arguments"] or "{}")
     declared = [tool["name"] for tool in response.get("tools") or ()]
     if item["name"] != "parallel" or "parallel" in declared:
