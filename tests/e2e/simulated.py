@@ -219,7 +219,7 @@ class Simulated:
 def model(model_id: str, wire: str, upstream_model: str) -> str:
     """A row of the catalog for a model that a client knows by its name."""
     endpoint = {"provider": slug_of(wire), "upstream_model": upstream_model, "silence_s": 30}
-    return _MODEL.format(model_id=model_id) + _ENDPOINT.format(**endpoint)
+    return _MODEL.format(model_id=model_id, added="") + _ENDPOINT.format(**endpoint)
 
 
 @contextmanager
