@@ -6,7 +6,10 @@ BASE_PATHS = ("/api/v1", "/v1")
 """OpenRouter's, and the one that OpenAI's clients append by themselves; every path lives below both."""
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
-    "completions": ("/chat/completions", "/completions", "/messages", "/responses", "/embeddings", "/rerank"),
+    "completions": (
+        *("/chat/completions", "/completions", "/messages", "/responses"),
+        *("/embeddings", "/rerank", "/audio"),
+    ),
     "catalog": ("/models", "/model", "/providers", "/endpoints", "/embeddings/models"),
     "keys": ("/key", "/keys", "/byok", "/presets"),
     "billing": ("/credits", "/generation", "/activity", "/analytics"),
