@@ -12,8 +12,8 @@ from zlib import crc32
 import orjson
 
 SPEECH, TRANSCRIPTION = "speak", "transcribe"
-"""The models that speak and that listen; of the behaviours they have `ttft_ms`, `status` and `empty`, and speech has
-`chunk_ms` and `cut_after`."""
+"""The models that speak and that listen; of the behaviours they have `ttft_ms` and `status`, and speech has `chunk_ms`
+and `empty`."""
 _RATE = 24_000
 _PER_CHARACTER = _RATE // 20
 """Samples, which are whole periods of every tone below."""

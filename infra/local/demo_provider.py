@@ -125,9 +125,7 @@ class DemoProvider:
             return
         await _start(send, 200, (b"content-type", spoken.media_type.encode()))
         pieces = [] if behaviour.empty else spoken.pieces
-        for place, piece in enumerate(pieces):
-            if place == behaviour.cut_after:
-                return
+        for piece in pieces:
             await _write(send, piece)
             await asyncio.sleep(behaviour.chunk_ms / 1000)
         await _write(send, b"", more=False)

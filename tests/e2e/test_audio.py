@@ -3,6 +3,7 @@
 import struct
 from base64 import b64encode
 from typing import Any
+from zlib import crc32
 
 import httpx2
 import pytest
@@ -11,6 +12,7 @@ from openrouter import OpenRouter
 
 from tests.e2e.asking import error_of, generation, nano
 from tests.e2e.run import MARK
+from tests.e2e.simulated import Simulated
 
 VOICE, EAR = "demo/speak", "demo/transcribe"
 CHARACTER_NANO_USD, SECOND_NANO_USD = 15_000, 100_000
@@ -60,14 +62,79 @@ def test_the_openrouter_sdk_speaks(openrouter: OpenRouter) -> None:
     assert len(answer.read() if hasattr(answer, "read") else answer.result.read()) == size_of(TEXT)
 
 
-def test_sound_that_breaks_off_is_seen_to_and_costs_nothing(http: httpx2.Client) -> None:
-    with http.stream("POST", "/audio/speech", json={"model": "demo/hoarse", "input": TEXT}) as answer:
+def spoken(sim: Simulated, text: str = TEXT, **members: Any) -> httpx2.Response:
+    order = {"order": ["sim-openai-compatible", "sim-google"]}
+    asked = {"model": "sim/speech", "input": text, "voice": "Kore", "provider": order}
+    return sim.http.post("/audio/speech", json=asked | members)
+
+
+def simulated_sound(text: str) -> bytes:
+    """As `tests.simulator.operations.sounds` has it, heard from outside."""
+    start = crc32(text.encode()) % 256
+    return bytes((start + place) % 256 for place in range(960)) * len(text)
+
+
+def test_every_byte_of_the_sound_arrives(sim: Simulated) -> None:
+    answer = spoken(sim)
+    assert answer.content == simulated_sound(TEXT)
+    assert set(answer.content) == set(range(256))
+    assert spoken(sim, response_format="opus").headers["content-type"] == "audio/opus"
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"cut": 0}, {"empty": 1}, {"garbage": 0}, {"status": 401}])
+def test_before_the_first_byte_another_endpoint_speaks(sim: Simulated, fault: dict[str, Any]) -> None:
+    sim.plan("", fault, model="voice")
+    answer = spoken(sim)
+    assert answer.content == simulated_sound(TEXT)
+    record = generation(sim.http, answer.headers["x-generation-id"])
+    assert record["provider_name"] == "Simulated google"
+    # Its tokens, which it counts: one for each character spoken, and one for four that it read.
+    assert nano(record["total_cost"]) == len(TEXT) // 4 * 1_000 + len(TEXT) * 10_000
+    assert record["native_tokens_completion"] == len(TEXT)
+
+
+def test_sound_that_breaks_off_is_seen_to_and_costs_nothing(sim: Simulated) -> None:
+    sim.plan("", {"cut": 2}, model="voice")
+    asked = {"model": "sim/speech", "input": TEXT, "voice": "a", "provider": {"only": ["sim-openai-compatible"]}}
+    heard: list[bytes] = []
+    with sim.http.stream("POST", "/audio/speech", json=asked) as answer:
         assert answer.status_code == 200
-        told = answer.headers["x-generation-id"]
         with pytest.raises(httpx2.RemoteProtocolError):
-            answer.read()
-    record = generation(http, told)
+            # Keeps what came before the error.
+            heard.extend(answer.iter_raw())
+    assert b"".join(heard) == simulated_sound(TEXT)[:9600]
+    record = generation(sim.http, answer.headers["x-generation-id"])
     assert (record["total_cost"], record["finish_reason"]) == (0, "error")
+    assert nano(record["upstream_inference_cost"]) == len(TEXT) * 10_000
+
+
+def test_two_speakers_and_a_wav_file(sim: Simulated) -> None:
+    turns = [{"text": "Hello", "voice": "Kore"}, {"text": "Hi", "voice": "Puck", "instructions": "shyly"}]
+    answer = spoken(sim, provider={"only": ["sim-google"]}, input=turns, response_format="wav")
+    assert answer.content[44:] == simulated_sound("Speaker 1: Hello\nSpeaker 2 (shyly): Hi")
+    assert (answer.content[:4], answer.headers["content-type"]) == (b"RIFF", "audio/wav")
+    refused = spoken(sim, provider={"only": ["sim-google"]}, response_format="mp3")
+    assert "response_format: this model's provider gives pcm and wav alone" in error_of(refused, 400)["message"]
+
+
+def test_tokens_or_seconds_are_paid_for_as_the_endpoint_counts(sim: Simulated) -> None:
+    def heard(**members: Any) -> Any:
+        order = {"order": ["sim-openai-compatible", "sim-spare"]}
+        sound = {"data": b64encode(bytes(8000)).decode(), "format": "mp3"}
+        asked = {"model": "sim/transcription", "input_audio": sound, "provider": order}
+        answer = sim.http.post("/audio/transcriptions", json=asked | members)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    counted = heard()["usage"]
+    assert (counted["type"], counted["input_tokens"], counted["total_tokens"]) == ("tokens", 80, 85)
+    assert nano(counted["cost"]) == 80 * 4_000 + 5 * 10_000
+    # Only the other endpoint says when something was said.
+    timed = heard(response_format="verbose_json")
+    assert (timed["usage"]["seconds"], timed["segments"][0]["end"]) == (8.0, 8.0)
+    assert nano(timed["usage"]["cost"]) == 8 * 100_000
+    sim.plan("", {"status": 503}, model="ear")
+    assert heard()["usage"]["type"] == "duration"
 
 
 @pytest.mark.parametrize(

@@ -115,10 +115,11 @@ def _parts_of(body: bytes, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
         if ended:
             continue
         padding, line_end, rest = part.partition(b"\r\n")
-        head, blank, content = rest.partition(b"\r\n\r\n") if not rest.startswith(b"\r\n") else (b"", b"", rest[2:])
+        # A part may have no head at all, and then begins with the empty line behind it.
+        head, blank, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
         if padding.strip(b" \t") or not line_end or not blank or len(head) > _MOST_HEAD_BYTES:
             raise broken
-        yield head, content
+        yield head[2:], content
     if not ended:
         raise broken
 
