@@ -15,3 +15,8 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "billing": ("/credits", "/generation", "/activity", "/analytics"),
 }
 """By function: its paths, each with everything below it."""
+
+BINARY_TYPES = ("multipart/form-data", "application/octet-stream", "audio/*")
+"""What is no text: uploads, which API Gateway hands to functions in base64 for that, and sound, which clients ask for
+by the last two where a stage does not stream. JSON stays text, of which 6 MB fit into an event and not 4.5.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings.html"""

@@ -43,8 +43,8 @@ START = datetime(MONDAY.year, MONDAY.month, MONDAY.day, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def lists() -> list[Listed]:
-    """All endpoints for chats of the compiled catalog that genai-prices can price, in every tier, and what it alone lists of
-    parts that no endpoint has.
+    """All endpoints for chats of the compiled catalog that genai-prices can price, in every tier, and what it alone
+    lists of parts that no endpoint has.
     """
     settings = catalog.read_settings()
     compiled = compile_catalog(
