@@ -7,7 +7,7 @@ from zlib import crc32
 
 import httpx2
 import pytest
-from openai import APIStatusError, OpenAI
+from openai import APIConnectionError, APIStatusError, OpenAI
 from openrouter import OpenRouter
 
 from tests.e2e.asking import error_of, generation, nano
@@ -106,6 +106,13 @@ def test_sound_that_breaks_off_is_seen_to_and_costs_nothing(sim: Simulated) -> N
     record = generation(sim.http, answer.headers["x-generation-id"])
     assert (record["total_cost"], record["finish_reason"]) == (0, "error")
     assert nano(record["upstream_inference_cost"]) == len(TEXT) * 10_000
+
+
+def test_the_openai_sdk_tells_of_sound_that_breaks_off(sim: Simulated) -> None:
+    only = {"provider": {"only": ["sim-openai-compatible"]}}
+    sim.plan("", {"cut": 2}, model="voice")
+    with pytest.raises(APIConnectionError):
+        sim.openai.audio.speech.create(model="sim/speech", voice="a", input=TEXT, extra_body=only)
 
 
 def test_two_speakers_and_a_wav_file(sim: Simulated) -> None:

@@ -20,6 +20,8 @@ _AUDIO_TOKENS_PER_S = 32
 """Gemini's: https://ai.google.dev/gemini-api/docs/audio. OpenAI's gpt-4o-transcribe counts 10."""
 _TEXT_TOKENS_PER_S = 8
 """Of somebody who talks very fast."""
+_LEAST_BILLED_MS = 10_000
+"""Some providers bill for so much of a shorter one: https://console.groq.com/docs/speech-to-text"""
 _LONGEST_REMOTE_MS = 2 * 3600 * 1000
 """Of what is read from an address, before anybody has seen it."""
 
@@ -87,6 +89,7 @@ class TranscriptionRequest(OperationRequest[Transcript]):
     def most_used(self, endpoint: Endpoint) -> Usage:
         audio = self.audio
         most = _LONGEST_REMOTE_MS if isinstance(audio, RemoteRecording) else longest_ms(audio.data, audio.format)
+        most = max(most, _LEAST_BILLED_MS)
         return self._usage(endpoint, most, most * _TEXT_TOKENS_PER_S // 1000 + 1)
 
     def used(self, endpoint: Endpoint, text: str) -> Usage | None:
