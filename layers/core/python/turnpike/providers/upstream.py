@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +20,6 @@ from turnpike.ports import (
     ProviderAdapter,
     Reply,
     Signer,
-    SpeechDecoder,
     StreamDecoder,
     TokenSource,
     UpstreamRequest,
@@ -142,7 +141,11 @@ class HttpUpstream:
         built = adapter.build_request(request, endpoint, key)
         call = await self._ready(built, adapter.parse_error, request.provider, endpoint, key, signer)
         within_s = endpoint.timeouts.first_token_s - (time.monotonic() - began)
-        pieces = self._pieces(call, partial(adapter.decoder, request), within_s, endpoint.timeouts.gap_s)
+        # Not before it is needed: most environments never speak.
+        from turnpike.providers.speaking import pieces_of
+
+        decoder_for, refuse = partial(adapter.decoder, request), partial(_refusal, call)
+        pieces = pieces_of(self._send(call.sent), refuse, decoder_for, within_s, endpoint.timeouts.gap_s)
         try:
             async with aclosing(pieces):
                 async for piece in pieces:
@@ -151,26 +154,6 @@ class HttpUpstream:
         except (*LATE, *BROKEN, UpstreamError) as error:
             failed = _failure(error, endpoint, call.secrets)
         raise failed
-
-    async def _pieces(
-        self, call: _Call, decoder_for: Callable[[Mapping[str, str]], SpeechDecoder], within_s: float, gap_s: float
-    ) -> "AsyncGenerator[SpeechPiece, None]":
-        """Read no faster than they are taken. Raises any of LATE and BROKEN, and UpstreamError."""
-        async with AsyncExitStack() as stack:
-            async with asyncio.timeout(within_s):
-                response = await stack.enter_async_context(self._send(call.sent))
-                if response.status_code != 200:
-                    raise await _refusal(call, response)
-                chunks = chunks_of(response)
-                chunk = await anext(chunks, None)
-            decoder = decoder_for(response.headers)
-            while chunk is not None:
-                for piece in decoder.feed(chunk):
-                    yield piece
-                async with asyncio.timeout(gap_s):
-                    chunk = await anext(chunks, None)
-            for piece in decoder.finish():
-                yield piece
 
     async def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
         began = time.monotonic()
