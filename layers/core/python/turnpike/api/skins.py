@@ -70,10 +70,8 @@ def routes(
 
     def transcriptions() -> ASGIApp:
         from turnpike.api.audio.transcription import TRANSCRIPTION
-        from turnpike.api.inference.operation import OperationEndpoint
-        from turnpike.services.run_operation import RunOperation
 
-        return OperationEndpoint(TRANSCRIPTION, guard, RunOperation(complete_chat))
+        return operation(TRANSCRIPTION)
 
     return [
         Route("/chat/completions", InferenceEndpoint(CHAT, inference), methods=["POST"]),
