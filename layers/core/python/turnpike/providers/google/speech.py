@@ -14,7 +14,6 @@ from turnpike.domain.speech import SAMPLE_RATE, SpeechPiece, SpeechRequest
 from turnpike.ports import SpeechDecoder
 from turnpike.providers.failures import unreadable
 from turnpike.providers.google.errors import blocked, error_in_answer, parse_error
-from turnpike.providers.google.quirks import Quirks, quirks_of
 from turnpike.providers.google.requests import request_for
 from turnpike.providers.google.wire import has_counts, parse_usage
 from turnpike.providers.request import ProviderRequest
@@ -31,10 +30,9 @@ _GIVEN = ("pcm", "wav")
 @dataclass(frozen=True, slots=True)
 class GoogleSpeech:
     provider: str
-    quirks: Quirks
 
     def build_request(self, request: SpeechRequest, endpoint: Endpoint, api_key: str) -> ProviderRequest:
-        return request_for(endpoint, api_key, self.quirks, build_body(request))
+        return request_for(self.provider, endpoint, api_key, build_body(request))
 
     def decoder(self, request: SpeechRequest, headers: Mapping[str, str]) -> SpeechDecoder:
         return GeminiSound(self.provider, is_wav=request.format == "wav")
@@ -127,4 +125,4 @@ def _sound_of(answer: Json) -> bytes:
 
 
 def build_adapter(provider: str) -> GoogleSpeech:
-    return GoogleSpeech(provider, quirks_of(provider))
+    return GoogleSpeech(provider)

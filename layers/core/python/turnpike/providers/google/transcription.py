@@ -14,7 +14,6 @@ from turnpike.domain.transcription import TIMED, Recording, Transcript, Transcri
 from turnpike.ports import Reply
 from turnpike.providers.failures import unreadable
 from turnpike.providers.google.errors import blocked, error_in_answer, parse_error
-from turnpike.providers.google.quirks import Quirks, quirks_of
 from turnpike.providers.google.requests import request_for
 from turnpike.providers.google.wire import has_counts, parse_usage
 from turnpike.providers.request import ProviderRequest
@@ -31,12 +30,11 @@ _MEDIA_TYPES: Mapping[str, str] = {"mp3": "audio/mp3", "m4a": "audio/mp4", "oga"
 @dataclass(frozen=True, slots=True)
 class GoogleTranscription:
     provider: str
-    quirks: Quirks
 
     def build_requests(
         self, request: TranscriptionRequest, endpoint: Endpoint, api_key: str
     ) -> Sequence[ProviderRequest]:
-        return [request_for(endpoint, api_key, self.quirks, build_body(request))]
+        return [request_for(self.provider, endpoint, api_key, build_body(request))]
 
     def parse_replies(self, replies: Sequence[Reply], request: TranscriptionRequest, endpoint: Endpoint) -> Transcript:
         return parse_transcript(self.provider, replies[0].body, request, endpoint)
@@ -100,4 +98,4 @@ def _data(recording: Recording) -> bytes:
 
 
 def build_adapter(provider: str) -> GoogleTranscription:
-    return GoogleTranscription(provider, quirks_of(provider))
+    return GoogleTranscription(provider)
