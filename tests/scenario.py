@@ -20,6 +20,7 @@ from turnpike.domain.ids import AccountId
 from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.domain.operation import OperationRequest, OperationResult
 from turnpike.domain.pricing import Pricing
+from turnpike.domain.speech import SpeechPiece, SpeechRequest
 from turnpike.domain.waits import Waits
 from turnpike.ports import Ledger, Upstream
 from turnpike.providers.folding import completion_of
@@ -140,6 +141,17 @@ class ScriptedUpstream:
                 return step
             await self._play(step)
         raise AssertionError("the script has no result")
+
+    async def speak(self, request: SpeechRequest, endpoint: Endpoint) -> AsyncGenerator[SpeechPiece, None]:
+        try:
+            for step in self._next(request, endpoint):
+                if isinstance(step, SpeechPiece):
+                    yield step
+                else:
+                    assert isinstance(step, Exception | float | int), "speech is scripted by its pieces"
+                    await self._play(step)
+        finally:
+            self.closed += 1
 
     def _next(self, request: ChatRequest | OperationRequest[Any], endpoint: Endpoint) -> Script:
         name = endpoint.provider if endpoint.byok is None else f"{endpoint.provider}+{endpoint.byok.key.id}"

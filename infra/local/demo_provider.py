@@ -16,6 +16,7 @@ import orjson
 import uvicorn
 
 from infra.local.demo_answer import Answer, build_answer
+from infra.local.demo_audio import SPEECH, TRANSCRIPTION, present_speech, present_transcript, read_form
 from infra.local.demo_behaviour import EMBEDDING, MODEL, Behaviour, parse_behaviour
 from infra.local.demo_embeddings import present_embeddings
 from infra.local.demo_wire import DONE, present_chunks, present_completion, present_error, present_models
@@ -55,11 +56,15 @@ class DemoProvider:
             case _ if not self._is_authorized(scope):
                 await _respond(send, 401, present_error(401, "Incorrect API key provided."))
             case "GET", "/v1/models":
-                await _respond(send, 200, present_models([MODEL, EMBEDDING]))
+                await _respond(send, 200, present_models([MODEL, EMBEDDING, SPEECH, TRANSCRIPTION]))
             case "POST", "/v1/chat/completions":
                 await self._chat(await _read(receive), receive, send)
             case "POST", "/v1/embeddings":
                 await self._embed(await _read(receive), send)
+            case "POST", "/v1/audio/speech":
+                await self._speak(await _read(receive), send)
+            case "POST", "/v1/audio/transcriptions":
+                await self._transcribe(_content_type(scope), await _read(receive), send)
             case _:
                 await _respond(send, 404, present_error(404, "There is no such path."))
 
@@ -106,6 +111,50 @@ class DemoProvider:
             await _respond(send, 400, present_error(400, "`model` and an `input` of texts or tokens are required."))
             return
         await _respond(send, 200, answer)
+
+    async def _speak(self, raw: bytes, send: Send) -> None:
+        try:
+            body = orjson.loads(raw)
+            behaviour = await self._behave(str(body["model"]), SPEECH, send)
+            if behaviour is None:
+                return
+            spoken = present_speech(body)
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError, ZeroDivisionError):
+            message = "`model`, an `input` of text and a `response_format` of pcm or wav are required."
+            await _respond(send, 400, present_error(400, message))
+            return
+        await _start(send, 200, (b"content-type", spoken.media_type.encode()))
+        pieces = [] if behaviour.empty else spoken.pieces
+        for piece in pieces:
+            await _write(send, piece)
+            await asyncio.sleep(behaviour.chunk_ms / 1000)
+        await _write(send, b"", more=False)
+
+    async def _transcribe(self, content_type: str, raw: bytes, send: Send) -> None:
+        try:
+            fields = read_form(content_type, raw)
+            if await self._behave(fields["model"], TRANSCRIPTION, send) is None:
+                return
+            answer = present_transcript(fields)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            message = "A form with `model`, a `file` and a `response_format` of json or verbose_json is required."
+            await _respond(send, 400, present_error(400, message))
+            return
+        await _respond(send, 200, answer)
+
+    async def _behave(self, model: str, known: str, send: Send) -> Behaviour | None:
+        """Waits and fails as the model's name says; None when that was the answer."""
+        name, _, options = model.partition("?")
+        behaviour = parse_behaviour(f"{MODEL}?{options}") if name == known else None
+        if behaviour is None:
+            await _respond(send, 404, present_error(404, f"The model `{name}` cannot do that."))
+            return None
+        self.requests[model] += 1
+        await asyncio.sleep(behaviour.ttft_ms / 1000)
+        if behaviour.status != 200:
+            await _respond(send, behaviour.status, present_error(behaviour.status, _FAILURE))
+            return None
+        return behaviour
 
 
 @dataclass(slots=True)
@@ -208,6 +257,10 @@ class _Exchange:
     async def _fail(self, status: int, retry_after_s: int) -> None:
         headers = [(b"retry-after", b"%d" % retry_after_s)] if retry_after_s >= 0 else []
         await _respond(self.send, status, present_error(status, _FAILURE), _JSON, *headers)
+
+
+def _content_type(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"), "")
 
 
 async def _read(receive: Receive) -> bytes:

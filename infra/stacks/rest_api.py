@@ -9,7 +9,7 @@ from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
 from infra.config import StageConfig
-from infra.routes import BASE_PATHS, ROUTES
+from infra.routes import BASE_PATHS, BINARY_TYPES, ROUTES
 from infra.stacks.function import SHAPES, TurnpikeFunction
 from infra.stacks.log_groups import LogGroup
 from infra.stacks.names import Names
@@ -91,6 +91,7 @@ class TurnpikeApi(apigateway.RestApi):
             # API Gateway writes no log without a role that is the whole account's. It outlives this stack, since
             # other stages count on it.
             cloud_watch_role=True,
+            binary_media_types=list(BINARY_TYPES),
             deploy_options=apigateway.StageOptions(
                 stage_name=config.stage,
                 throttling_rate_limit=config.throttle_rate_rps,

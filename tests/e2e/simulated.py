@@ -112,6 +112,48 @@ _ENDPOINT = """
   timeouts = {{ first_token_s = {silence_s}, gap_s = {silence_s} }}
 """
 
+_SOUND = """
+[[models]]
+id = "sim/speech"
+name = "sim/speech"
+description = "Served by the simulator."
+created = 1767225600
+context_length = 4096
+input_modalities = ["text"]
+output_modalities = ["speech"]
+supported_parameters = ["instructions", "speed"]
+
+  [[models.endpoints]]
+  provider = "sim-openai-compatible"
+  upstream_model = "voice"
+  pricing = { prompt = "0", completion = "0", character = "0.00001" }
+
+  [[models.endpoints]]
+  provider = "sim-google"
+  upstream_model = "gemini-tts"
+  pricing = { prompt = "0.000001", completion = "0.00001" }
+
+[[models]]
+id = "sim/transcription"
+name = "sim/transcription"
+description = "Served by the simulator."
+created = 1767225600
+context_length = 4096
+input_modalities = ["audio"]
+output_modalities = ["transcription"]
+supported_parameters = ["language", "prompt", "temperature", "timestamp_granularities"]
+
+  [[models.endpoints]]
+  provider = "sim-openai-compatible"
+  upstream_model = "ear"
+  supported_parameters = ["language", "prompt", "temperature"]
+  pricing = { prompt = "0.000002", completion = "0.00001", audio = "0.000004" }
+
+  [[models.endpoints]]
+  provider = "sim-spare"
+  upstream_model = "whisper"
+  pricing = { prompt = "0", completion = "0", second = "0.0001" }
+"""
 
 _OPERATION = """
 [[models]]
@@ -169,7 +211,7 @@ def catalog() -> str:
         )
         for name, (wire, model) in models.items()
     ]
-    return "".join(parts)
+    return "".join([*parts, _SOUND])
 
 
 def variables(address: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ role: what is missing in infra/stacks/grants.py fails here.
 
 import json
 from collections.abc import Iterator
+from zlib import crc32
 
 import httpx2
 import pytest
@@ -88,6 +89,15 @@ def test_every_path_leads_to_its_function(stack: Deployed, function: str, base: 
         # Nobody patches these, so that functions refuse, in their own words. API Gateway knows none of these.
         assert answer.status_code in (400, 401, 403, 404, 405), answer.text
         assert answer.json()["error"]["code"] == answer.status_code
+
+
+def test_sound_goes_in_and_out_as_it_is(openai: OpenAI) -> None:
+    # The SDK asks for `application/octet-stream`, without which a stage that does not stream hands out base64.
+    answer = openai.audio.speech.create(model="demo/speak", voice="a", input=f"Hi {MARK}", response_format="wav")
+    spoken = answer.content
+    assert spoken[:4] == b"RIFF"
+    heard = openai.audio.transcriptions.create(model="demo/transcribe", file=("a.wav", spoken))
+    assert f"the fingerprint {crc32(spoken):08x}" in heard.text
 
 
 def test_openai_asks_and_is_charged(stack: Deployed, openai: OpenAI, http: httpx2.Client, manager: OpenRouter) -> None:

@@ -21,6 +21,8 @@ PATHS = (
     "/messages/count_tokens",
     "/embeddings",
     "/rerank",
+    "/audio/speech",
+    "/audio/transcriptions",
     "/models",
     "/models/count",
     "/models/demo/chat/endpoints",

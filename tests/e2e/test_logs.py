@@ -64,6 +64,20 @@ def requests(run: Run) -> Sequence[tuple[str, str, dict[str, Any]]]:
         {"json": complete, "headers": stranger},
         {"json": complete, "headers": manager},
     ]
+    speech = {"model": "demo/speak", "input": MARK, "voice": MARK, "instructions": MARK, "user": MARK}
+    form = {"data": {"model": "demo/transcribe", "prompt": MARK}, "files": {"file": (f"{MARK}.wav", MARK.encode())}}
+    sounds: list[tuple[str, dict[str, Any]]] = [
+        ("/audio/speech", {"json": speech}),
+        ("/audio/speech", {"json": speech | {"response_format": "mp3"}}),
+        ("/audio/speech", {"json": speech | {"speed": MARK}}),
+        ("/audio/transcriptions", form),
+        ("/audio/transcriptions", {**form, "data": {"model": MARK, MARK: MARK}}),
+        ("/audio/transcriptions", {**form, "files": {MARK: (MARK, MARK.encode())}}),
+        (
+            "/audio/transcriptions",
+            {"json": {"model": "demo/transcribe", "input_audio": {"url": f"https://{MARK}/a.wav"}}},
+        ),
+    ]
     query = {
         "metrics": ["request_count"],
         "dimensions": ["external_user", "app"],
@@ -71,6 +85,7 @@ def requests(run: Run) -> Sequence[tuple[str, str, dict[str, Any]]]:
     }
     return [
         *(("POST", "/chat/completions", each) for each in chats),
+        *(("POST", path, each) for path, each in sounds),
         ("GET", f"/{MARK}", {}),
         ("GET", f"/models/{MARK}/{MARK}/endpoints?{MARK}={MARK}", {}),
         ("GET", f"/models?sort={MARK}", {}),

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import psutil
 import pytest
@@ -99,6 +100,21 @@ def test_a_pdf_is_read_by_a_process_that_finds_the_layers(fn: StreamingLambda) -
     (annotation,) = answer.choices[0].message.annotations
     assert annotation.file["content"][1]["text"] == f"The answer is {MARK}"
     assert fn.reported() == [answer.id]
+
+
+def test_sound_goes_in_and_out_as_it_is(fn: StreamingLambda) -> None:
+    with fn.openai.audio.speech.with_streaming_response.create(
+        model="demo/speak", voice="alloy", input=f"Hello {MARK}", response_format="wav"
+    ) as answer:
+        sound = answer.read()
+        generation_id = answer.headers["x-generation-id"]
+    assert (sound[:4], answer.headers["content-type"]) == (b"RIFF", "audio/wav")
+    seconds = (len(sound) - 44) / 48_000
+    assert int.from_bytes(sound[40:44], "little") == len(sound) - 44
+    heard = fn.openai.audio.transcriptions.create(model="demo/transcribe", file=("a.wav", sound), prompt=MARK)
+    assert f"a recording of {seconds} seconds (wav) with the fingerprint {crc32(sound):08x}" in heard.text
+    reported = fn.reported()
+    assert (len(reported), reported[0]) == (2, generation_id)
 
 
 def test_usage_is_reported_after_the_last_byte_and_nobody_waits_for_it(fn: StreamingLambda) -> None:

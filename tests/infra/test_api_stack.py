@@ -96,6 +96,11 @@ def test_everything_else_is_answered_whole(plain: Synthesized) -> None:
         assert BUFFERING in json.dumps(properties["Integration"]["Uri"])
 
 
+def test_uploads_and_sound_are_no_text(plain: Synthesized) -> None:
+    [api] = plain.properties("api", "AWS::ApiGateway::RestApi")
+    assert api["BinaryMediaTypes"] == ["multipart/form-data", "application/octet-stream", "audio/*"]
+
+
 def test_the_emulator_streams_nothing(emulated: Synthesized) -> None:
     assert not [path for path, properties in methods(emulated) if "ResponseTransferMode" in properties["Integration"]]
     assert not [each for each in functions(emulated).values() if "AWS_LAMBDA_EXEC_WRAPPER" in str(each)]

@@ -86,6 +86,15 @@ def test_a_request_and_its_invocation(front: Front) -> None:
     assert invocation.steps == ["taken", "head", "ended", "idle"]
 
 
+def test_every_byte_survives_both_ways(front: Front) -> None:
+    octets = bytes(range(256)) * 8
+    upload = httpx2.post(f"{front.url}/mirror", files={"file": ("a.wav", octets, "audio/wav")}, **NO_PROXY)
+    front.wait_until_idle()
+    assert upload.headers["content-type"] == "audio/pcm"
+    assert octets in upload.content
+    assert json.loads(front.invocations[-1].event)["isBase64Encoded"]
+
+
 def test_a_process_serves_one_invocation_after_another(function: Function) -> None:
     with fronting(function) as front:
         counts = []

@@ -3,11 +3,15 @@
 import asyncio
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from typing import Any
 from urllib.parse import parse_qs
+
+from infra.routes import BINARY_TYPES
 
 from tests.proxy_events import proxy_event
 from tests.runtime_api.answers import Head
@@ -151,17 +155,21 @@ def fronting(function: Function) -> Iterator[Front]:
 
 
 def rest_event(request: Request, body: bytes) -> dict[str, Any]:
-    """As a REST API without binary media types makes it: the body is text, and no path or query is a string."""
+    """As our REST API makes it: a body of a binary media type is base64, and any other is text."""
     path, _, query = request.target.partition("?")
     headers: dict[str, list[str]] = {}
     for name, value in request.headers:
         headers.setdefault(name, []).append(value)
+    [content_type, *_] = next((values for name, values in headers.items() if name.lower() == "content-type"), [""])
+    is_base64 = any(fnmatch(content_type.partition(";")[0].strip().lower(), each) for each in BINARY_TYPES)
+    text = b64encode(body).decode() if is_base64 else body.decode("utf-8", "replace")
     return proxy_event(
         request.method,
         path,
         headers=headers,
         query=parse_qs(query, keep_blank_values=True),
-        body=body.decode("utf-8", "replace") if body else None,
+        body=text if body else None,
+        is_base64=is_base64,
     )
 
 

@@ -15,6 +15,7 @@ from tests.simulator.cases import find_case, reply_of
 from tests.simulator.faults import Fault, Named, Plans, parse_model
 from tests.simulator.http import MOST_HEAD_BYTES, Connection, Reply, Request, json_reply, read_request
 from tests.simulator.operations import OPERATIONS
+from tests.simulator.operations.sounds import model_in
 from tests.simulator.playing import Player
 from tests.simulator.said import say
 from tests.simulator.trouble import Trouble, trouble_of
@@ -108,7 +109,7 @@ class Simulator:
             return json_reply({"error": f"there is no {request.path} here"}, 404), b"", Fault()
         name, target = found
         wire = WIRES[name]
-        model = str(target.model or (request.body or {}).get("model", ""))
+        model = str(target.model or (request.body or {}).get("model", "") or model_in(request))
         seen = {"wire": name, "method": request.method, "path": request.path, "query": request.query, "model": model}
         self.requests.append({**seen, "headers": request.headers, "body": request.body})
         try:

@@ -54,6 +54,12 @@ class App:
         await self.start(201, "application/json", (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"))
         await self.end(json.dumps(facts).encode())
 
+    async def mirror(self) -> None:
+        body = (await self.receive())["body"]
+        await self.start(200, "audio/pcm")
+        await self.send(body[:100])
+        await self.end(body[100:])
+
     async def size(self) -> None:
         await self.start()
         await self.end(str(len((await self.receive())["body"])).encode())

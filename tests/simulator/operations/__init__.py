@@ -8,6 +8,8 @@ from tests.simulator.http import Reply, Request
 from tests.simulator.operations.bedrock import invoke, rerank_as_bedrock
 from tests.simulator.operations.cohere import embed_as_cohere, rerank_as_cohere
 from tests.simulator.operations.google import embed_as_google
+from tests.simulator.operations.google_speech import speak_as_google
+from tests.simulator.operations.openai_audio import speak_as_openai, transcribe_as_openai
 from tests.simulator.operations.openai_embeddings import embed_as_azure, embed_as_mistral, embed_as_openai
 from tests.simulator.wires.wire import Target
 
@@ -24,5 +26,8 @@ OPERATIONS: Mapping[tuple[str, str], Perform] = {
     ("google", "embeddings"): embed_as_google,
     ("mistral", "embeddings"): embed_as_mistral,
     ("openai_compatible", "embeddings"): embed_as_openai,
+    ("openai_compatible", "speech"): speak_as_openai,
+    ("openai_compatible", "transcription"): transcribe_as_openai,
+    ("google", "speech"): speak_as_google,
 }
 """By wire and operation."""

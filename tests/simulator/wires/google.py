@@ -47,7 +47,8 @@ class Google:
         found = _PATH.fullmatch(path)
         if not found or (found[1] and not _VERTEX.fullmatch(found[1])):
             return None
-        return Target(found[2], found[3] == "streamGenerateContent", "vertex" if found[1] else "")
+        operation = "speech" if found[2].partition("~")[0].endswith("-tts") else ""
+        return Target(found[2], found[3] == "streamGenerateContent", "vertex" if found[1] else "", operation)
 
     def check(self, request: Request, target: Target, key: str) -> Asked:
         if target.api == "vertex":

@@ -52,6 +52,8 @@ class OpenAIChat:
     def find(self, path: str, query: Mapping[str, str]) -> Target | None:
         if path == "/v1/embeddings":
             return Target(operation="embeddings")
+        if path.startswith("/v1/audio/"):
+            return Target(operation={"speech": "speech", "transcriptions": "transcription"}[path[10:]])
         return Target() if path == "/v1/chat/completions" else None
 
     def check(self, request: Request, target: Target, key: str) -> Asked:

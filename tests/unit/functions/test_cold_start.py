@@ -44,6 +44,7 @@ _FORBIDDEN = (
     # Skins that only some clients ask for.
     "turnpike.api.completions",
     "turnpike.api.messages",
+    "turnpike.api.audio",
     "turnpike.api.embeddings",
     "turnpike.api.inference.operation",
     "turnpike.api.rerank",

@@ -17,6 +17,7 @@ import pytest
 
 from infra import catalog
 from turnpike.domain.catalog_tables import parse_toml
+from turnpike.domain.chat import Usage
 from turnpike.domain.pricing import PARTS, cache_discount, exact_cost, parse_pricing, price
 from turnpike.services.compile_catalog import compile_catalog
 
@@ -45,7 +46,7 @@ supported_parameters = ["max_tokens"]
 [[models.endpoints]]
 provider = "acme"
 upstream_model = "all"
-pricing = { prompt = "0.000001", completion = "0.000003", request = "0.0017", image = "0.00289", image_token = "0.0000013", image_output = "0.0000037", audio = "0.0000071", audio_output = "0.0000113", input_audio_cache = "0.0000019", input_cache_read = "0.00000011", input_cache_write = "0.00000131", input_cache_write_1h = "0.00000223", internal_reasoning = "0.0000041", web_search = "0.0101", overrides = [{ min_prompt_tokens = 9000, prompt = "0.0000023", image_token = "0.0000029", internal_reasoning = "0.0000083" }, { utc_start = 2200, utc_end = 200, utc_days = ["friday", "sunday"], prompt = "0.00000061", audio = "0.0000017", web_search = "0.0053", input_cache_write_1h = "0.00000127" }] }
+pricing = { prompt = "0.000001", completion = "0.000003", request = "0.0017", image = "0.00289", image_token = "0.0000013", image_output = "0.0000037", audio = "0.0000071", audio_output = "0.0000113", input_audio_cache = "0.0000019", input_cache_read = "0.00000011", input_cache_write = "0.00000131", input_cache_write_1h = "0.00000223", internal_reasoning = "0.0000041", web_search = "0.0101", character = "0.0000157", second = "0.000061", overrides = [{ min_prompt_tokens = 9000, prompt = "0.0000023", image_token = "0.0000029", internal_reasoning = "0.0000083" }, { utc_start = 2200, utc_end = 200, utc_days = ["friday", "sunday"], prompt = "0.00000061", audio = "0.0000017", web_search = "0.0053", input_cache_write_1h = "0.00000127" }] }
 
 [[models.endpoints]]
 provider = "acme"
@@ -100,6 +101,9 @@ def expected(rates: Mapping[str, Fraction], drawn: Drawn, counts: Counter[str]) 
     cost = rates.get("request", Fraction(0))
     counts["request"] += cost > 0
     cheaper_sound = ("input_audio_cache", "input_cache_read" if "input_cache_read" in rates else "audio", "prompt")
+    for part, amount in (("character", Fraction(drawn.answer)), ("second", Fraction(drawn.answer, 1000))):
+        cost += rates.get(part, 0) * amount
+        counts[part] += amount > 0 and part in rates
     for kind, parts in (*KINDS.items(), ("cached_audio", cheaper_sound)):
         amount = getattr(drawn, kind)
         part = next((part for part in parts if part in rates), None)
@@ -107,6 +111,11 @@ def expected(rates: Mapping[str, Fraction], drawn: Drawn, counts: Counter[str]) 
             cost += rates[part] * amount
             counts[part] += amount > 0 and rates[part] > 0
     return cost
+
+
+def usage_of(drawn: Drawn) -> Usage:
+    """With as many characters and milliseconds as the answer has tokens: what has these has no tokens of its own."""
+    return replace(drawn.usage, prompt_characters=drawn.answer, prompt_audio_ms=drawn.answer)
 
 
 def as_nano(cost: Fraction) -> int:
@@ -132,8 +141,8 @@ def test_every_part_is_its_price_times_its_tokens(rows: list[dict[str, Any]]) ->
         rates = rates_of(row, drawn.prompt_tokens, at)
         cost = expected(rates, drawn, counts)
         pricing = parse_pricing(row)
-        assert Fraction(exact_cost(drawn.usage, pricing, at.timestamp())[0]) == cost, (row, drawn, at)
-        assert price(drawn.usage, pricing, at.timestamp()).total == as_nano(cost)
+        assert Fraction(exact_cost(usage_of(drawn), pricing, at.timestamp())[0]) == cost, (row, drawn, at)
+        assert price(usage_of(drawn), pricing, at.timestamp()).total == as_nano(cost)
     assert set(counts) == set(PARTS)
     assert min(counts.values()) >= 10, counts
 
@@ -149,7 +158,7 @@ def test_a_cache_saves_what_the_prompt_would_have_cost_without_it(rows: list[dic
             **dict.fromkeys(("cached", "cached_audio", "written", "written_1h"), 0),
         )
         whole, cost = (expected(rates, each, Counter()) for each in (uncached, drawn))
-        discount = cache_discount(drawn.usage, parse_pricing(row), at.timestamp())
+        discount = cache_discount(usage_of(drawn), parse_pricing(row), at.timestamp())
         assert discount == as_nano(whole) - as_nano(cost)
         assert abs(discount - (whole - cost) * 10**9) < 1
         signs[(discount > 0) - (discount < 0)] += 1

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from turnpike.domain.payments import Checkout, CheckoutOrder, Payment, PaymentEvent, SavedPaymentMethod
     from turnpike.domain.presets import Preset, PresetVersion
     from turnpike.domain.response_cache import CachedAnswer, CacheKey
+    from turnpike.domain.speech import SpeechPiece, SpeechRequest
     from turnpike.domain.stored_catalog import CatalogVersions, Document, StoredArtefact, StoredOverrides
     from turnpike.domain.tallies import Tally
     from turnpike.domain.uptime import UptimeHour
@@ -525,6 +526,11 @@ class Upstream(Protocol):
     async def perform(self, request: "OperationRequest[ResultT]", endpoint: Endpoint) -> "ResultT":
         """Only of what the endpoint `offers`."""
 
+    def speak(self, request: "SpeechRequest", endpoint: Endpoint) -> "AsyncGenerator[SpeechPiece, None]":
+        """The sound as it comes, some in the first piece. The caller closes the generator, which raises what ends it
+        before its time.
+        """
+
 
 class UpstreamRequest(Protocol):
     """An HTTP request to a provider, fully decided and not yet sent."""
@@ -540,7 +546,24 @@ class UpstreamRequest(Protocol):
         """What is sent in the place of `body`, of a type that the headers say: a form with a file in it."""
 
     @property
+    def form(self) -> "Sequence[FormFile] | None":
+        """The files, if any, of a form whose other fields are the members of `body`; None for JSON."""
+
+    @property
     def signing(self) -> "Signing | None": ...
+
+
+class FormFile(Protocol):
+    """A file in a form: the field's name, and what is said of the file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def filename(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def content(self) -> bytes: ...
 
 
 class Signing(Protocol):
@@ -597,6 +620,28 @@ class OperationAdapter(Protocol):
 
     def parse_replies(self, replies: Sequence[Reply], request: Any, endpoint: Endpoint) -> Any:
         """The result, of one reply for each request. Raises UpstreamError where they are no answer, or an empty one."""
+
+    def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
+
+
+class SpeechDecoder(Protocol):
+    """Holds one answer of sound."""
+
+    def feed(self, data: bytes) -> "Sequence[SpeechPiece]":
+        """Raises UpstreamError for what is no sound."""
+
+    def finish(self) -> "Sequence[SpeechPiece]":
+        """The response ended. Raises UpstreamError where it should not have."""
+
+
+class SpeechAdapter(Protocol):
+    """What takes the place of `OperationAdapter` for speech, whose answer is passed on as it comes."""
+
+    def build_request(self, request: "SpeechRequest", endpoint: Endpoint, api_key: str) -> UpstreamRequest:
+        """Raises InvalidRequest."""
+
+    def decoder(self, request: "SpeechRequest", headers: Mapping[str, str]) -> SpeechDecoder:
+        """For an answer with these headers, whose names are in lower case."""
 
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
 

@@ -70,6 +70,8 @@ class Edge:
         scope["app"] = self  # Makes the router raise for 404 and 405 instead of answering in plain text.
         try:
             await self._router(scope, receive, watch)
+        except BrokenOff:
+            raise
         except Exception as error:  # the last stop before the host, which would log a traceback
             failure = _translate(error)
             if isinstance(failure, MethodNotAllowed) and scope["method"] == "OPTIONS":
@@ -78,7 +80,7 @@ class Edge:
             if started:
                 # The status is gone; ending the body here is all that is left, and hosts cut the connection.
                 log_failure("response broke off", error)
-                raise _BrokenOff from None
+                raise BrokenOff from None
             body: ErrorBody = scope.get(ERROR_BODY, present_error_body)
             await error_response(failure, body(failure))(scope, receive, watch)
 
@@ -87,7 +89,7 @@ class Edge:
             await self._aclose()
 
 
-class _BrokenOff(Exception):
+class BrokenOff(Exception):
     """Tells the host that a response cannot be finished; carries nothing of what happened."""
 
 
@@ -119,7 +121,11 @@ def _translate(error: Exception) -> TurnpikeError:
 
 async def read_json(request: Request) -> dict[str, Any]:
     """The body as a JSON object. Raises PayloadTooLarge or InvalidRequest."""
-    body = await read_body(request.headers, request.receive)
+    return parse_json(await read_body(request.headers, request.receive))
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """Raises InvalidRequest."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -131,10 +137,10 @@ async def read_json(request: Request) -> dict[str, Any]:
     return content
 
 
-async def read_body(headers: Headers, receive: Receive) -> bytes:
-    too_large = PayloadTooLarge(f"the request body is larger than {MAX_BODY_BYTES // 1024 // 1024} MB")
+async def read_body(headers: Headers, receive: Receive, *, most: int = MAX_BODY_BYTES) -> bytes:
+    too_large = PayloadTooLarge(f"the request body is larger than {most // 1024 // 1024} MB")
     declared = headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+    if declared.isascii() and declared.isdigit() and int(declared) > most:
         raise too_large
     parts: list[bytes] = []
     size = 0
@@ -146,7 +152,7 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
         part = message.get("body", b"")
         parts.append(part)
         size += len(part)
-        if size > MAX_BODY_BYTES:
+        if size > most:
             raise too_large
         more = message.get("more_body", False)
     return b"".join(parts)

@@ -62,6 +62,17 @@ def routes(
 
         return OperationEndpoint(skin, guard, RunOperation(complete_chat))
 
+    def speech() -> ASGIApp:
+        from turnpike.api.audio.speech import SpeechEndpoint
+        from turnpike.services.run_speech import RunSpeech
+
+        return SpeechEndpoint(guard, RunSpeech(complete_chat))
+
+    def transcriptions() -> ASGIApp:
+        from turnpike.api.audio.transcription import TRANSCRIPTION
+
+        return operation(TRANSCRIPTION)
+
     return [
         Route("/chat/completions", InferenceEndpoint(CHAT, inference), methods=["POST"]),
         Route("/completions", _Deferred(completions), methods=["POST"]),
@@ -70,6 +81,8 @@ def routes(
         Route("/messages/count_tokens", _Deferred(count_tokens), methods=["POST"]),
         Route("/embeddings", _Deferred(embeddings), methods=["POST"]),
         Route("/rerank", _Deferred(rerank), methods=["POST"]),
+        Route("/audio/speech", _Deferred(speech), methods=["POST"]),
+        Route("/audio/transcriptions", _Deferred(transcriptions), methods=["POST"]),
     ]
 
 

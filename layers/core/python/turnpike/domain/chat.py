@@ -208,6 +208,10 @@ class Usage:
     """How many images the prompt has, counted by us, and only for endpoints that charge for each."""
     search_units: int = 0
     """Of a rerank: one for a query with as many documents as the provider's price takes."""
+    prompt_characters: int = 0
+    """Of a text to be spoken, counted by us, and only for endpoints that charge for each."""
+    prompt_audio_ms: int = 0
+    """The length of a recording to be transcribed, for endpoints that charge for it."""
 
 
 @dataclass(slots=True)

@@ -23,6 +23,8 @@ PARTS = (
     "input_cache_write_1h",
     "internal_reasoning",
     "web_search",
+    "character",
+    "second",
 )
 """Everything that may have a price, in the order in which prices are written, by OpenRouter's names."""
 
@@ -80,10 +82,12 @@ class PriceOverride:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """USD per token (`request`, `image`, `web_search`: each). None means that the part has no price of its own.
+    """USD per token (`request`, `image`, `web_search`, `character`, `second`: each). None means that the part has no
+    price of its own.
 
     `image_token` and `image_output` are per token of the images in the prompt and in the answer; `image` is for each
-    image of the prompt, besides its tokens; `request` is for each search unit of a rerank.
+    image of the prompt, besides its tokens; `request` is for each search unit of a rerank; `character` is for each of a
+    text to be spoken, and `second` for each of a recording to be transcribed, by the millisecond.
     """
 
     prompt: Decimal = _NOTHING
@@ -100,6 +104,8 @@ class Pricing:
     image_token: Decimal | None = None
     image_output: Decimal | None = None
     web_search: Decimal | None = None
+    character: Decimal | None = None
+    second: Decimal | None = None
     overrides: tuple[PriceOverride, ...] = ()
     """Of two that change the same part, the later one wins."""
 
@@ -112,8 +118,10 @@ class Pricing:
 
     @property
     def combined(self) -> Decimal:
-        """One figure to compare endpoints by: the two prices that make up nearly every bill."""
-        return self.prompt + self.completion
+        """One figure to compare endpoints by: the prices that make up nearly every bill. Those of characters and
+        seconds are of models whose tokens cost nothing.
+        """
+        return self.prompt + self.completion + (self.character or _NOTHING) + (self.second or _NOTHING)
 
     @property
     def input(self) -> Decimal:
@@ -267,6 +275,10 @@ def _prompt_cost(usage: Usage, rates: Pricing) -> Decimal:
         cost += short_price * (write - long) + (rates.input_cache_write_1h or _NOTHING) * long
     if usage.prompt_images and rates.image is not None:
         cost += rates.image * usage.prompt_images
+    if usage.prompt_characters and rates.character is not None:
+        cost += rates.character * usage.prompt_characters
+    if usage.prompt_audio_ms and rates.second is not None:
+        cost += rates.second * usage.prompt_audio_ms / 1000
     return cost + rates.prompt * plain
 
 

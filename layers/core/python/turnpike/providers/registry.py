@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from turnpike.domain.catalog import Provider
-from turnpike.ports import OperationAdapter, ProviderAdapter
+from turnpike.ports import OperationAdapter, ProviderAdapter, SpeechAdapter
 
 WIRES: Mapping[str, str] = {
     "anthropic": "anthropic.adapter:build_adapter",
@@ -31,6 +31,11 @@ OPERATIONS: Mapping[tuple[str, str], str] = {
     ("embeddings", "openai_compatible"): "openai_compatible.embeddings:build_adapter",
     ("rerank", "bedrock"): "bedrock.rerank:build_adapter",
     ("rerank", "cohere"): "cohere.rerank:build_adapter",
+    ("speech", "google"): "google.speech:build_adapter",
+    ("speech", "openai_compatible"): "openai_compatible.speech:build_adapter",
+    ("transcription", "google"): "google.transcription:build_adapter",
+    ("transcription", "mistral"): "openai_compatible.transcription:build_adapter",
+    ("transcription", "openai_compatible"): "openai_compatible.transcription:build_adapter",
 }
 """By operation and wire format, what a wire format offers besides chats; likewise."""
 
@@ -49,6 +54,12 @@ def adapter_for(provider: Provider, wire: str | None = None) -> ProviderAdapter:
 def operation_adapter_for(operation: str, provider: Provider, wire: str | None = None) -> OperationAdapter:
     """Only for what `OPERATIONS` holds."""
     build: Callable[[str], OperationAdapter] = _load(OPERATIONS[operation, wire or provider.wire])
+    return build(provider.slug)
+
+
+def speech_adapter_for(provider: Provider, wire: str | None = None) -> SpeechAdapter:
+    """Likewise."""
+    build: Callable[[str], SpeechAdapter] = _load(OPERATIONS["speech", wire or provider.wire])
     return build(provider.slug)
 
 

@@ -14,6 +14,16 @@ class Signing:
 
 
 @dataclass(frozen=True, slots=True)
+class FormFile:
+    """`name` and `filename` are our own words, and never the client's."""
+
+    name: str
+    filename: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderRequest:
     """Its repr shows neither the credential nor the prompt, so that it may end up in a traceback."""
 
@@ -23,3 +33,5 @@ class ProviderRequest:
     signing: Signing | None = None
     raw: bytes | None = field(repr=False, default=None)
     """In the place of `body`."""
+    form: tuple[FormFile, ...] | None = None
+    """The files, if any, of a form whose other fields are the members of `body`; None for JSON."""

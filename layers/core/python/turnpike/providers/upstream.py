@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,18 +15,28 @@ from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta, ProviderPreferences
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.routing import options_for
-from turnpike.ports import OperationAdapter, ProviderAdapter, Reply, Signer, StreamDecoder, TokenSource, UpstreamRequest
+from turnpike.ports import (
+    OperationAdapter,
+    ProviderAdapter,
+    Reply,
+    Signer,
+    StreamDecoder,
+    TokenSource,
+    UpstreamRequest,
+)
 from turnpike.providers.failures import failure, unreachable, unreadable
 from turnpike.providers.fetch import Fetcher
+from turnpike.providers.forms import with_form
 from turnpike.providers.options import with_options
 from turnpike.providers.readahead import ReadAhead
-from turnpike.providers.registry import OPERATIONS, adapter_for, operation_adapter_for
+from turnpike.providers.registry import OPERATIONS, adapter_for, operation_adapter_for, speech_adapter_for
 from turnpike.providers.remote_media import has_parts, with_fetched_media
 from turnpike.providers.transport import BROKEN, HEADERS, LATE, PooledTransport, chunks_of, post_form, read_body
 from turnpike.providers.turns import in_turn
 
 if TYPE_CHECKING:
     from turnpike.domain.operation import Operation, OperationRequest, ResultT
+    from turnpike.domain.speech import SpeechPiece, SpeechRequest
     from turnpike.providers.customer_credentials import CustomerCredentials
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -103,6 +113,11 @@ class HttpUpstream:
     async def perform(self, request: "OperationRequest[ResultT]", endpoint: Endpoint) -> "ResultT":
         began = time.monotonic()
         adapter = self._operation_adapter(request.operation, endpoint)
+        if request.operation == "transcription":
+            # Not before it is needed: most environments never hear a recording.
+            from turnpike.providers.remote_audio import with_recording
+
+            request = await with_recording(request, endpoint, self._fetcher)
         key, signer = await self._credential(endpoint)
         calls = [
             await self._ready(built, adapter.parse_error, request.provider, endpoint, key, signer)
@@ -117,6 +132,27 @@ class HttpUpstream:
             return result
         except (*LATE, *BROKEN, UpstreamError) as error:
             failed = _failure(error, endpoint, [secret for call in calls for secret in call.secrets])
+        raise failed
+
+    async def speak(self, request: "SpeechRequest", endpoint: Endpoint) -> "AsyncGenerator[SpeechPiece, None]":
+        began = time.monotonic()
+        adapter = speech_adapter_for(self._find_provider(endpoint.provider), endpoint.wire)
+        key, signer = await self._credential(endpoint)
+        built = adapter.build_request(request, endpoint, key)
+        call = await self._ready(built, adapter.parse_error, request.provider, endpoint, key, signer)
+        within_s = endpoint.timeouts.first_token_s - (time.monotonic() - began)
+        # Not before it is needed: most environments never speak.
+        from turnpike.providers.speaking import pieces_of
+
+        decoder_for, refuse = partial(adapter.decoder, request), partial(_refusal, call)
+        pieces = pieces_of(self._send(call.sent), refuse, decoder_for, within_s, endpoint.timeouts.gap_s)
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    yield piece
+            return
+        except (*LATE, *BROKEN, UpstreamError) as error:
+            failed = _failure(error, endpoint, call.secrets)
         raise failed
 
     async def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
@@ -190,13 +226,17 @@ class HttpUpstream:
             content = with_options(content, options_for(preferences, self._find_provider(endpoint.provider)))
         try:
             url = httpx2.URL(built.url)
-            body = orjson.dumps(content) if built.raw is None else built.raw
+            headers = built.headers
+            if built.form is not None:
+                headers, body = with_form(headers, content, built.form)
+            else:
+                body = orjson.dumps(content) if built.raw is None else built.raw
         except httpx2.InvalidURL:
             fault: Exception = unreachable(endpoint.provider, "The provider's address is not valid")
         except TypeError:
             fault = InvalidRequest("it is nested too deeply, or holds text that is not Unicode")
         else:
-            headers = built.headers if built.signing is None else await self._signed(built, url, body, signer, endpoint)
+            headers = headers if built.signing is None else await self._signed(built, url, body, signer, endpoint)
             connect = {"timeout": {"connect": endpoint.timeouts.connect_s}}
             sent = httpx2.Request("POST", url, headers={**HEADERS, **headers}, content=body, extensions=connect)
             return _Call(parse_error, sent, (key,) if built.signing is None else _secrets_in(headers))

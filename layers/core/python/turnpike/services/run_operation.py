@@ -1,16 +1,28 @@
 """Run an operation: plan a route over endpoints that offer it, reserve credit, and hand over to the call."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Catalog, Endpoint
 from turnpike.domain.ids import new_generation_id
 from turnpike.domain.operation import OperationRequest, ResultT
 from turnpike.domain.routing import OPERATION, Policy, Route, plan_route
+from turnpike.services.admit import Admission
 from turnpike.services.admit_operation import AdmitOperation
+from turnpike.services.attempts import Attempts
 from turnpike.services.complete_chat import CompleteChat
 from turnpike.services.generation_call import Origin
 from turnpike.services.operation_call import OperationCall
+
+
+class Opened(NamedTuple):
+    """A request that has been planned and paid for, and of which nobody has been asked."""
+
+    catalog: Catalog
+    route: Route
+    attempts: Attempts
+    admission: Admission
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,22 @@ class RunOperation:
     async def __call__(
         self, principal: Principal, request: OperationRequest[ResultT], origin: Origin
     ) -> OperationCall[ResultT]:
+        """Raises RequestError or ServiceError, and then nothing is held."""
+        opened = await self.open(principal, request, origin)
+        parts = self.parts
+        return OperationCall(
+            request,
+            opened.route,
+            opened.attempts,
+            opened.admission,
+            leases=parts.admit.leases,
+            upstream=parts.upstream,
+            report=parts.report,
+            catalog=opened.catalog,
+            origin=origin,
+        )
+
+    async def open(self, principal: Principal, request: OperationRequest[ResultT], origin: Origin) -> Opened:
         """Raises RequestError or ServiceError, and then nothing is held."""
         parts = self.parts
 
@@ -48,17 +76,7 @@ class RunOperation:
         )
         if len(admission.endpoints) < len(attempts.endpoints):
             attempts.keep(admission.endpoints)
-        return OperationCall(
-            request,
-            route,
-            attempts,
-            admission,
-            leases=parts.admit.leases,
-            upstream=parts.upstream,
-            report=parts.report,
-            catalog=catalog,
-            origin=origin,
-        )
+        return Opened(catalog, route, attempts, admission)
 
     def _offering(self, request: OperationRequest[ResultT], policy: Policy | None) -> Policy:
         """The account's own policy, behind what the endpoint's wire format can do at all."""
