@@ -12,11 +12,14 @@ from turnpike.settings import Settings
 
 CONFIG = Path(__file__).with_name("config.toml")
 
-FUNCTIONS = ("completions", "catalog", "keys", "billing", "metering", "upkeep")
+FUNCTIONS = ("completions", "catalog", "keys", "billing", "metering", "upkeep", "batches")
 """What is deployed, in the order in which it is told of."""
 
 ALIAS = "live"
 """Of each function: everything that calls one calls this, and a deployment moves it."""
+
+_BATCH_ENVIRONMENTS = 10
+"""At once, each of which asks ten requests, where nothing bounds completions either."""
 
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -33,6 +36,7 @@ _DECIDED = frozenset(
     {
         *("ledger_table", "keys_table", "catalog_table", "health_table", "cache_table", "usage_queue_url"),
         *("byok_table", "byok_kms_key", "presets_table", "provider_secret", "payments_secret", "exports_bucket"),
+        *("batches_table", "batches_bucket", "batches_queue_url"),
         *("home_region", "public_url", "stage", "log_file"),
     }
 )
@@ -75,6 +79,8 @@ class StageConfig:
     waf_requests_per_5_minutes: int = 10_000
     byok: bool = False
     payments: bool = False
+    batches: bool = False
+    batch_concurrency: int = 0
     bedrock: bool = False
     domain: Domain | None = None
     settings: Mapping[str, str | int | float] = field(default_factory=lambda: MappingProxyType({}))
@@ -85,8 +91,18 @@ class StageConfig:
         return self.regions[0]
 
     def functions(self, region: str) -> tuple[str, ...]:
-        """What keeps the ledger and the catalog in order does so at home, once."""
-        return tuple(name for name in FUNCTIONS if name != "upkeep" or region == self.home_region)
+        """What keeps the ledger and the catalog in order does so at home, once; batches are worked off there, too."""
+        at_home = ("upkeep", "batches")
+        left_out = {name for name in at_home if region != self.home_region}
+        if not self.batches:
+            left_out.add("batches")
+        return tuple(name for name in FUNCTIONS if name not in left_out)
+
+    @property
+    def most_batch_environments(self) -> int:
+        """Half of what completions may have, so that batches leave room at providers for those who wait."""
+        completions = self.reserved_concurrency.get("completions", 2 * _BATCH_ENVIRONMENTS)
+        return self.batch_concurrency or max(2, completions // 2)
 
     def stack_name(self, half: str, region: str) -> str:
         """`half` is data, api or operations."""
@@ -143,6 +159,7 @@ class _Reader:
             throttle_rate_rps=self.number("throttle_rate_rps", 1, 100_000),
             throttle_burst=self.number("throttle_burst", 1, 100_000),
             metering_concurrency=self.number("metering_concurrency", 2, 1000),
+            batch_concurrency=self.batch_concurrency(),
             provisioned_concurrency=self.number("provisioned_concurrency", 0, 100_000),
             waf_requests_per_5_minutes=self.number("waf_requests_per_5_minutes", 10, 2_000_000_000),
             provider_spend_usd_per_hour=self.amount("provider_spend_usd_per_hour"),
@@ -160,6 +177,10 @@ class _Reader:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise self.error(member, f"is {value!r}; it must be a whole number from {least} to {most}")
         return value
+
+    def batch_concurrency(self) -> int:
+        """0 for what follows from that of completions; Lambda takes no 1."""
+        return self.number("batch_concurrency", 2, 1000) if self.values.get("batch_concurrency") else 0
 
     def amount(self, member: str) -> float:
         value = self.values.get(member, 0)

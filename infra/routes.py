@@ -11,7 +11,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         *("/embeddings", "/rerank", "/audio"),
     ),
     "catalog": ("/models", "/model", "/providers", "/endpoints", "/embeddings/models"),
-    "keys": ("/key", "/keys", "/byok", "/presets"),
+    "keys": ("/key", "/keys", "/byok", "/presets", "/batches"),
     "billing": ("/credits", "/generation", "/activity", "/analytics"),
 }
 """By function: its paths, each with everything below it."""

@@ -20,12 +20,20 @@ def _region(reach: Reach) -> Iterator[str]:
         changed = stack and (stack.get("LastUpdatedTime") or stack["CreationTime"])
         yield f"  {half:<12} {stack['StackStatus']}, {changed:%Y-%m-%d %H:%M} UTC" if stack else f"  {half:<12} none"
     yield f"  versions     {', '.join(_versions(reach)) or 'none'}"
-    for queue, what in (("usage", "to be settled"), ("usage-dlq", "given up: docs/operations.md, dead-letters")):
+    for queue, what in _queues(reach):
         yield f"  {queue:<12} {_waiting(reach, queue)} {what}"
     ringing = list(_alarms(reach))
     yield f"  alarms       {', '.join(ringing) or 'none'}"
     if ringing:
         yield "Next: docs/operations.md has a chapter for each alarm"
+
+
+def _queues(reach: Reach) -> Iterator[tuple[str, str]]:
+    yield "usage", "to be settled"
+    yield "usage-dlq", "given up: docs/operations.md, dead-letters"
+    if reach.config.batches and reach.region == reach.config.home_region:
+        yield "batches", "steps of batches to be done"
+        yield "batches-dlq", "given up: docs/operations.md, batches-dead-letters"
 
 
 def _versions(reach: Reach) -> Iterator[str]:

@@ -22,8 +22,8 @@ from infra.local.demo_provider import DemoProvider
 from infra.local.dispatch import App, Dispatch
 from infra.local.emulator import EmulatorError, emulator
 from infra.local.env_file import DEFAULT_PORT, STATE, env_files, storage_file, write_private
-from infra.local.invoke import load_function
-from infra.local.poller import poll_usage
+from infra.local.invoke import load_batches, load_function
+from infra.local.poller import poll_queue
 from infra.local.provision import provision
 from infra.local.schedule import run_upkeep
 from infra.local.seed import CREDIT_USD, seed
@@ -34,6 +34,7 @@ from turnpike.settings import Settings
 
 _STAGE = "local"
 _FAILED, _PORT_TAKEN = 1, 2
+_BATCHES_END_WITHIN_S = 3.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -117,7 +118,7 @@ def run(sock: socket, stop: _Stop) -> None:
         say(
             "storage",
             f"{', '.join(resources.tables.values())}; {resources.usage_queue_url.rpartition('/')[2]}; "
-            f"{resources.exports_bucket}",
+            f"{resources.exports_bucket}, {resources.batches_bucket}",
         )
         demo_url = stack.enter_context(_demo_provider())
         say("provider", f"Demo at {demo_url}")
@@ -131,6 +132,9 @@ def run(sock: socket, stop: _Stop) -> None:
             health_table=resources.tables["health"],
             usage_queue_url=resources.usage_queue_url,
             exports_bucket=resources.exports_bucket,
+            batches_table=resources.tables["batches"],
+            batches_bucket=resources.batches_bucket,
+            batches_queue_url=resources.batches_queue_url,
             stage=_STAGE,
             catalog_table=resources.tables["catalog"],
             catalog_artefact=str(built_catalog()),
@@ -163,9 +167,12 @@ def _start_functions(stack: ExitStack, settings: Settings) -> Mapping[str, App]:
     # By name and only now: what these modules import reads the environment.
     apps = {name: importlib.import_module(f"turnpike.bootstrap.{name}").app() for name in ROUTES}
     metering, upkeep = load_function("metering", _STAGE), load_function("upkeep", _STAGE)
-    stack.enter_context(_thread("metering", partial(poll_usage, settings.usage_queue_url, metering)))
+    stack.enter_context(_thread("metering", partial(poll_queue, settings.usage_queue_url, metering)))
+    # A provider may take its time to answer, and nobody is to wait for that with Ctrl-C.
+    poll_batches = partial(poll_queue, settings.batches_queue_url, load_batches(_STAGE), batch=1)
+    stack.enter_context(_thread("batches", poll_batches, ends_within_s=_BATCHES_END_WITHIN_S))
     stack.enter_context(_thread("upkeep", partial(run_upkeep, _STAGE, upkeep)))
-    say("functions", ", ".join([*apps, "metering", "upkeep"]))
+    say("functions", ", ".join([*apps, "metering", "batches", "upkeep"]))
     parts = importlib.import_module("turnpike.bootstrap.resources").resources()
     served, known = len(list(parts.catalog.models)), len(parts.catalog_parts.packaged["models"])
     say("models", f"{served} of {', '.join(provider.name for provider in parts.catalog.providers)}")
@@ -174,15 +181,18 @@ def _start_functions(stack: ExitStack, settings: Settings) -> Mapping[str, App]:
 
 
 @contextmanager
-def _thread(name: str, work: Callable[[threading.Event], None]) -> Iterator[None]:
+def _thread(
+    name: str, work: Callable[[threading.Event], None], *, ends_within_s: float | None = None
+) -> Iterator[None]:
+    """What takes longer to end than that is left behind, and goes down with the process."""
     stop = threading.Event()
-    thread = threading.Thread(target=work, args=(stop,), name=name)
+    thread = threading.Thread(target=work, args=(stop,), name=name, daemon=ends_within_s is not None)
     thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(ends_within_s)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Feeds metering from the usage queue, as Lambda's event source does."""
+"""Feeds functions from their queues, as Lambda's event source does."""
 
 import hashlib
 import logging
@@ -21,22 +21,26 @@ _WAIT_S = 1
 _logger = logging.getLogger(__name__)
 
 
-def poll_usage(queue_url: str, invoke: Callable[[Mapping[str, Any]], Any], stop: threading.Event) -> None:
-    """Deliver messages until `stop` is set. What fails stays in the queue and comes again later."""
+def poll_queue(
+    queue_url: str, invoke: Callable[[Mapping[str, Any]], Any], stop: threading.Event, *, batch: int = _BATCH
+) -> None:
+    """Deliver messages, at most a `batch` at once, until `stop` is set. What fails stays and comes again later."""
     client = boto3.client("sqs")
     arn = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     while not stop.is_set():
         try:
-            _poll_once(client, queue_url, arn, invoke)
+            _poll_once(client, queue_url, arn, invoke, batch)
         except (BotoCoreError, ClientError):
-            _logger.exception("the usage queue cannot be read")
+            _logger.exception("a queue cannot be read")
             stop.wait(_WAIT_S)
 
 
-def _poll_once(client: "SQSClient", queue_url: str, arn: str, invoke: Callable[[Mapping[str, Any]], Any]) -> None:
+def _poll_once(
+    client: "SQSClient", queue_url: str, arn: str, invoke: Callable[[Mapping[str, Any]], Any], batch: int
+) -> None:
     answer = client.receive_message(
         QueueUrl=queue_url,
-        MaxNumberOfMessages=_BATCH,
+        MaxNumberOfMessages=batch,
         WaitTimeSeconds=_WAIT_S,
         MessageSystemAttributeNames=["All"],
         MessageAttributeNames=["All"],
@@ -48,7 +52,7 @@ def _poll_once(client: "SQSClient", queue_url: str, arn: str, invoke: Callable[[
         failed = _failed_ids(invoke({"Records": [_record(message, arn) for message in messages]}))
     except Exception:
         # As in the cloud: an invocation that fails fails its whole batch.
-        _logger.exception("metering failed")
+        _logger.exception("a batch of messages failed")
         return
     _delete(client, queue_url, [message for message in messages if message["MessageId"] not in failed])
 

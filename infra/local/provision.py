@@ -1,4 +1,4 @@
-"""Creates on the emulator what the CDK app creates in the cloud: tables, usage queue, exports; and a KMS key."""
+"""Creates on the emulator what the CDK app creates in the cloud: tables, queues, buckets; and a KMS key."""
 
 import json
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 VISIBILITY_S = 30
 """How long a message that failed waits for its next delivery."""
+BATCHES_VISIBILITY_S = 900
+"""Of a step of a batch, which may take as long as its requests' answers do."""
 _MAX_DELIVERIES = 5
 
 
@@ -29,15 +31,23 @@ class Resources:
     usage_queue_url: str
     byok_kms_key: str
     exports_bucket: str
+    batches_bucket: str
+    batches_queue_url: str
 
 
 def provision(stage: str) -> Resources:
     """Create everything, with the AWS account of the environment. Nothing of it may exist yet."""
     dynamodb = boto3.client("dynamodb")
     tables = {table.name: create_table(dynamodb, table, f"turnpike-{stage}-{table.name}") for table in TABLES}
-    queue_url = create_usage_queue(boto3.client("sqs"), f"turnpike-{stage}-usage")
-    bucket = create_bucket(boto3.client("s3"), f"turnpike-{stage}-exports")
-    return Resources(tables, queue_url, create_byok_key(boto3.client("kms")), bucket)
+    sqs, s3 = boto3.client("sqs"), boto3.client("s3")
+    return Resources(
+        tables,
+        create_queue(sqs, f"turnpike-{stage}-usage"),
+        create_byok_key(boto3.client("kms")),
+        create_bucket(s3, f"turnpike-{stage}-exports"),
+        create_bucket(s3, f"turnpike-{stage}-batches"),
+        create_queue(sqs, f"turnpike-{stage}-batches", visibility_s=BATCHES_VISIBILITY_S),
+    )
 
 
 def create_table(client: "DynamoDBClient", table: Table, name: str) -> str:
@@ -67,12 +77,12 @@ def create_table(client: "DynamoDBClient", table: Table, name: str) -> str:
     return name
 
 
-def create_usage_queue(client: "SQSClient", name: str) -> str:
+def create_queue(client: "SQSClient", name: str, *, visibility_s: int = VISIBILITY_S) -> str:
     """The queue and where its hopeless messages are parked; returns the queue's URL."""
     parked = client.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
     arn = client.get_queue_attributes(QueueUrl=parked, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": _MAX_DELIVERIES}
-    attributes = {"VisibilityTimeout": str(VISIBILITY_S), "RedrivePolicy": json.dumps(redrive)}
+    attributes = {"VisibilityTimeout": str(visibility_s), "RedrivePolicy": json.dumps(redrive)}
     return client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
 
 

@@ -16,7 +16,8 @@ _RULES = {
     "AwsSolutions-L1": "The wheels in the layers are built for this version of Python, which is supported until 2029",
     "AwsSolutions-SMG4": "Providers have no call that makes a new key; docs/operations.md tells how keys are changed",
     "AwsSolutions-S1": (
-        "Nobody but upkeep reads the exports; whoever wants a log of it has CloudTrail's, which cannot be written over"
+        "Only functions read exports and batches, or whom they give an address; whoever wants a log has CloudTrail's, "
+        "which cannot be written over"
     ),
     f"AwsSolutions-IAM4[Policy::{_AWS_POLICIES}/AmazonAPIGatewayPushToCloudWatchLogs]": (
         "API Gateway's log role is the whole account's, and this is the policy that AWS documents for it"
@@ -44,6 +45,8 @@ def acknowledge(stack: Stack, config: StageConfig) -> None:
         }
     if config.bedrock:
         rules |= _BEDROCK
+    if config.batches:
+        rules |= _batches(names, config)
     # Not by `acknowledge`, which takes what is before the last of two colons for the name of a rule pack.
     stack.node.add_metadata(
         Validations.ACKNOWLEDGED_RULES_METADATA_KEY,
@@ -66,3 +69,8 @@ def _exports(names: Names) -> Mapping[str, str]:
         f"{start}-{names.stack.region}/{prefix}/*]": "Objects are named for days and accounts"
         for prefix in ("ledger", "manifests")
     }
+
+
+def _batches(names: Names, config: StageConfig) -> Mapping[str, str]:
+    objects = f"arn:<AWS::Partition>:s3:::{names.named('batches')}-<AWS::AccountId>-{config.home_region}/*"
+    return {f"AwsSolutions-IAM5[Resource::{objects}]": "Objects are named for accounts and batches"}

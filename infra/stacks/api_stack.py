@@ -19,7 +19,7 @@ from infra.stacks.names import Names
 from infra.stacks.rest_api import TurnpikeApi
 from infra.stacks.rollout import Rollout
 from turnpike.settings import Settings
-from turnpike.storage.schema import BYOK, CACHE, CATALOG, HEALTH, KEYS, LEDGER, PRESETS
+from turnpike.storage.schema import BATCHES, BYOK, CACHE, CATALOG, HEALTH, KEYS, LEDGER, PRESETS
 
 _BATCH = 50
 _WINDOW = Duration.seconds(1)
@@ -39,6 +39,8 @@ class ApiStack(Stack):
         self.functions = self._functions([self._layer(name, path) for name, path in layers.items()])
         self.api.serve(self.functions, streams=not config.is_emulated)
         self._feed_metering()
+        if "batches" in self.functions:
+            self._feed_batches()
         if self.is_home:
             self._schedule_upkeep()
         if config.domain:
@@ -58,7 +60,8 @@ class ApiStack(Stack):
 
     def _settings(self, function: str) -> Settings:
         """What it finds in its environment. The names of secrets are there for those who may read them."""
-        names = self.names
+        names, home = self.names, self.config.home_region
+        has_batches = self.config.batches and function in ("keys", "batches", "upkeep")
         return Settings(
             stage=self.config.stage,
             home_region="" if self.is_home else self.config.home_region,
@@ -69,10 +72,13 @@ class ApiStack(Stack):
             cache_table=names.named(CACHE.name),
             usage_queue_url=names.usage_queue_url,
             exports_bucket=names.exports_bucket if function == "upkeep" else "",
+            batches_table=names.named(BATCHES.name),
+            batches_bucket=names.batches_bucket(home) if has_batches else "",
+            batches_queue_url=names.batches_queue_url(home) if has_batches else "",
             byok_table=names.named(BYOK.name),
             byok_kms_key=names.byok_alias if self.config.byok else "",
             presets_table=names.named(PRESETS.name),
-            provider_secret=names.provider_secret if function in ("completions", "catalog") else "",
+            provider_secret=names.provider_secret if function in ("completions", "catalog", "batches") else "",
             payments_secret=names.payments_secret if self.config.payments else "",
             public_url=self.public_url,
             **self.config.settings,  # type: ignore[arg-type]  # The config has checked names and types.
@@ -108,6 +114,18 @@ class ApiStack(Stack):
             max_concurrency=self.config.metering_concurrency,
         )
 
+    def _feed_batches(self) -> None:
+        lambda_.EventSourceMapping(
+            self,
+            "BatchesSource",
+            target=self.functions["batches"].live,
+            event_source_arn=self.names.arn("sqs", self.names.batches_queue),
+            # Each may take all of an invocation's time.
+            batch_size=1,
+            report_batch_item_failures=True,
+            max_concurrency=self.config.most_batch_environments,
+        )
+
     def _schedule_upkeep(self) -> None:
         # Whatever fails is done by the next run: there is nothing to repeat.
         upkeep = targets.LambdaFunction(self.functions["upkeep"].live, retry_attempts=0)
@@ -124,7 +142,7 @@ class ApiStack(Stack):
         alarms = Alarms(self, names=self.names)
         server_errors = alarms.server_errors(self.api.rest_api_name)
         watched = {
-            name: alarms.function_errors(name) if name in ("metering", "upkeep") else server_errors
+            name: alarms.function_errors(name) if name in ("metering", "upkeep", "batches") else server_errors
             for name in self.functions
         }
         if self.config.canary:

@@ -17,11 +17,13 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.config import StageConfig
-from infra.stacks.function import METERING_TIMEOUT_S
+from infra.stacks.function import BATCHES_TIMEOUT_S, METERING_TIMEOUT_S
 from infra.stacks.names import Names
+from turnpike.settings import Settings
 from turnpike.storage.schema import BYOK, CACHE, CATALOG, HEALTH, KEYS, PRESETS, TABLES, Attribute, Index, Table
 
 MAX_DELIVERIES = 5
+_BATCH_RETENTION_DAYS = Settings(ledger_table="", keys_table="", usage_queue_url="").batch_retention_days
 
 REPLICATED = (KEYS, BYOK, PRESETS, CATALOG)
 """Read by every region. Replicas follow within a second or two, and the last of two writers wins, so nothing that
@@ -42,7 +44,7 @@ class DataStack(Stack):
         is_home = region == config.home_region
         for table in TABLES if is_home else REGIONAL:
             self._table(table)
-        self._usage_queue()
+        self._queue("Usage", self.names.usage_queue, self.names.dead_letters, consumer_s=METERING_TIMEOUT_S)
         self._alarm_topic(config.alarm_email)
         if is_home:
             self._secret("ProviderSecret", self.names.provider_secret, "Credentials and addresses of providers")
@@ -51,6 +53,8 @@ class DataStack(Stack):
             if config.byok:
                 self._byok_key()
             self._exports_bucket()
+            if config.batches:
+                self._batches(config)
 
     def _table(self, table: Table) -> dynamodb.TableV2:
         return dynamodb.TableV2(
@@ -77,11 +81,12 @@ class DataStack(Stack):
             return None
         return [dynamodb.ReplicaTableProps(region=other) for other in self._others]
 
-    def _usage_queue(self) -> None:
+    def _queue(self, construct_id: str, name: str, parked: str, *, consumer_s: int) -> None:
+        """`consumer_s`: the timeout of the function that it feeds. What that gives up goes to the queue `parked`."""
         dead_letters = sqs.Queue(
             self,
-            "UsageDeadLetters",
-            queue_name=self.names.dead_letters,
+            f"{construct_id}DeadLetters",
+            queue_name=parked,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=self._enforces_ssl,
             # The most that SQS allows. A message's age counts from when it was first sent, so this has to
@@ -91,13 +96,13 @@ class DataStack(Stack):
         )
         sqs.Queue(
             self,
-            "UsageQueue",
-            queue_name=self.names.usage_queue,
+            f"{construct_id}Queue",
+            queue_name=name,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=self._enforces_ssl,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=MAX_DELIVERIES),
             # Lambda asks for six times the consumer's timeout, for the batches that it has to hand out again.
-            visibility_timeout=Duration.seconds(6 * METERING_TIMEOUT_S),
+            visibility_timeout=Duration.seconds(6 * consumer_s),
             removal_policy=RemovalPolicy.RETAIN,
         )
 
@@ -150,6 +155,26 @@ class DataStack(Stack):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             versioned=True,
             object_lock_enabled=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _batches(self, config: StageConfig) -> None:
+        self._queue("Batches", self.names.batches_queue, self.names.batches_dead_letters, consumer_s=BATCHES_TIMEOUT_S)
+        kept_days = int(config.settings.get("batch_retention_days", _BATCH_RETENTION_DAYS))
+        s3.Bucket(
+            self,
+            "BatchesBucket",
+            bucket_name=self.names.batches_bucket(config.home_region),
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=self._enforces_ssl,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            # What customers said is nowhere else, and gone when its time is over: no versions, no backup.
+            lifecycle_rules=[
+                # A batch has a day before its retention begins.
+                s3.LifecycleRule(id="batches", prefix="batches/", expiration=Duration.days(1 + kept_days)),
+                s3.LifecycleRule(id="uploads", prefix="uploads/", expiration=Duration.days(1)),
+                s3.LifecycleRule(id="unfinished", abort_incomplete_multipart_upload_after=Duration.days(1)),
+            ],
             removal_policy=RemovalPolicy.RETAIN,
         )
 

@@ -35,6 +35,8 @@ class Shape:
 
 
 METERING_TIMEOUT_S = 30
+BATCHES_TIMEOUT_S = 900
+"""As long as a request may take that comes by itself."""
 SHAPES: Mapping[str, Shape] = {
     # As long as API Gateway lets a stream be.
     "completions": Shape(timeout_s=900, streams=True),
@@ -45,6 +47,7 @@ SHAPES: Mapping[str, Shape] = {
     "metering": Shape(timeout_s=METERING_TIMEOUT_S),
     # The catalog's sources may take 15 seconds each.
     "upkeep": Shape(timeout_s=120),
+    "batches": Shape(timeout_s=BATCHES_TIMEOUT_S),
 }
 
 

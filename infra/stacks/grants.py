@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from infra.config import StageConfig
 from infra.stacks.names import Names
 from turnpike.storage.schema import (
+    BATCHES,
     BYOK,
     CACHE,
     CATALOG,
@@ -20,6 +21,7 @@ from turnpike.storage.schema import (
     KEYS,
     KEYS_BY_ACCOUNT,
     LEDGER,
+    OPEN_BATCHES,
     PRESETS,
     Table,
 )
@@ -53,6 +55,17 @@ class Grants:
         return [self._logs(function), *grants]
 
     def _completions(self) -> Iterator[Grant]:
+        yield from self._ask()
+
+    def _batches(self) -> Iterator[Grant]:
+        yield from self._ask()
+        yield self._table(BATCHES, "GetItem", "Query", "UpdateItem")
+        yield Grant(["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], [self._batches_queue])
+        yield self._send_steps()
+        yield from self._batch_files("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+
+    def _ask(self) -> Iterator[Grant]:
+        """Whatever answers a request, however it came."""
         yield self._table(KEYS, *_READ)
         # Holds, leases and their extension; the quota of free models; settling at once where the queue is away.
         yield self._table(LEDGER, *_BOOK)
@@ -88,6 +101,11 @@ class Grants:
             yield self._table(CATALOG, *_LIST)
             yield self._table(BYOK, *_LIST, "PutItem", "UpdateItem")
             yield self._byok_key("GenerateDataKey")
+        if self.config.batches:
+            yield self._table(BATCHES, "DeleteItem", *_LIST, "PutItem", "UpdateItem")
+            yield self._send_steps()
+            # Whoever makes an address for somebody has to have the rights that it gives.
+            yield from self._batch_files("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 
     def _billing(self) -> Iterator[Grant]:
         yield self._table(KEYS, *_READ)
@@ -112,6 +130,25 @@ class Grants:
         yield Grant(["s3:GetObject", "s3:PutObject"], [f"{exports}/ledger/*", f"{exports}/manifests/*"])
         yield self._table(CATALOG, "GetItem", "PutItem", "UpdateItem")
         yield from self._payments()
+        if self.config.batches:
+            yield self._table(BATCHES, "GetItem", "UpdateItem")
+            yield self._index(BATCHES, OPEN_BATCHES.name)
+            yield self._send_steps()
+
+    def _send_steps(self) -> Grant:
+        # The emulator takes the call's own name for its action, where AWS has one for a message and for several.
+        several = ["sqs:SendMessageBatch"] if self.config.is_emulated else []
+        return Grant(["sqs:SendMessage", *several], [self._batches_queue])
+
+    @property
+    def _batches_queue(self) -> str:
+        return self.names.arn("sqs", self.names.batches_queue, region=self.config.home_region)
+
+    def _batch_files(self, *actions: str) -> Iterator[Grant]:
+        bucket = self.names.batches_bucket_arn(self.config.home_region)
+        # Without it S3 tells of what is not there as if it were forbidden.
+        yield Grant(["s3:ListBucket"], [bucket])
+        yield Grant(actions, [f"{bucket}/*"])
 
     def _payments(self) -> Iterator[Grant]:
         if self.config.payments:
@@ -124,8 +161,8 @@ class Grants:
         return Grant(["dynamodb:Query"], [f"{self._arn(table)}/index/{index}"])
 
     def _arn(self, table: Table) -> str:
-        """Whatever region asks, the ledger is at home."""
-        return self.names.table_arn(table, region=self.config.home_region if table is LEDGER else None)
+        """Whatever region asks, the ledger and the batches are at home."""
+        return self.names.table_arn(table, region=self.config.home_region if table in (LEDGER, BATCHES) else None)
 
     def _secret(self, secret: str) -> Grant:
         return Grant(["secretsmanager:GetSecretValue"], [self.names.secret_arn(secret)])

@@ -53,6 +53,23 @@ class Names:
     def exports_bucket_arn(self) -> str:
         return f"arn:{Aws.PARTITION}:s3:::{self.exports_bucket}"
 
+    @property
+    def batches_queue(self) -> str:
+        return self.named("batches")
+
+    @property
+    def batches_dead_letters(self) -> str:
+        return self.named("batches-dlq")
+
+    def batches_queue_url(self, region: str) -> str:
+        return f"https://sqs.{region}.{Aws.URL_SUFFIX}/{self.stack.account}/{self.batches_queue}"
+
+    def batches_bucket(self, region: str) -> str:
+        return f"{self.named('batches')}-{self.stack.account}-{region}"
+
+    def batches_bucket_arn(self, region: str) -> str:
+        return f"arn:{Aws.PARTITION}:s3:::{self.batches_bucket(region)}"
+
     def log_group(self, what: str) -> str:
         return f"/turnpike/{self.stage}/{what}"
 

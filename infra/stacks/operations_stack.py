@@ -34,6 +34,8 @@ class OperationsStack(Stack):
         self._watch_providers()
         if self.is_home:
             self._watch_upkeep()
+            if config.batches:
+                self._watch_batches()
         self._draw()
         if config.budget_usd_per_month and self.is_home:
             self._budget()
@@ -159,6 +161,20 @@ class OperationsStack(Stack):
             periods=6,
             of_them=6,
             says="For six hours the catalog could not be refreshed; the last good one is served",
+        )
+
+    def _watch_batches(self) -> None:
+        self.alarms.add(
+            "batches-dead-letters",
+            self.alarms.queue_metric(self.names.batches_dead_letters, "ApproximateNumberOfMessagesVisible"),
+            threshold=0,
+            says="Steps of batches were given up, and wait in the queue of dead letters",
+        )
+        self.alarms.add(
+            "batches-unsettled-usage",
+            self.alarms.metric("batches", told.UNSETTLED_USAGE),
+            threshold=0,
+            says="A generation of a batch was neither queued nor settled; its log line holds it whole",
         )
 
     def _first_content(self, statistic: str) -> cloudwatch.Metric:

@@ -13,7 +13,7 @@ import time
 
 from infra.local.emulator import ROOT
 from infra.local.invoke import load_function
-from infra.local.poller import poll_usage
+from infra.local.poller import poll_queue
 
 from tests.bench.composition import STATE, World
 
@@ -54,7 +54,7 @@ def main() -> None:
 
     settings = resources().settings
     invoke, stop = load_function("metering", settings.stage), threading.Event()
-    poller = threading.Thread(target=poll_usage, args=(settings.usage_queue_url, invoke, stop))
+    poller = threading.Thread(target=poll_queue, args=(settings.usage_queue_url, invoke, stop))
     deadline = time.monotonic() + _MOST_S
     poller.start()
     try:

@@ -11,7 +11,7 @@ import anyio
 import botocore.session
 
 from infra.local.emulator import ROOT, emulator
-from infra.local.provision import create_table, create_usage_queue
+from infra.local.provision import create_queue, create_table
 from turnpike.settings import Settings
 from turnpike.storage.schema import KEYS, LEDGER
 
@@ -63,7 +63,7 @@ def _settings(size: Size, folder: Path) -> Settings:
     dynamodb = cast("DynamoDBClient", session.create_client("dynamodb"))
     sqs = cast("SQSClient", session.create_client("sqs"))
     ledger, keys = (create_table(dynamodb, table, f"turnpike-{STAGE}-{table.name}") for table in (LEDGER, KEYS))
-    queue_url = create_usage_queue(sqs, f"turnpike-{STAGE}-usage")
+    queue_url = create_queue(sqs, f"turnpike-{STAGE}-usage")
     # As short as everything else here.
     sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"VisibilityTimeout": str(size.visibility_s)})
     return Settings(

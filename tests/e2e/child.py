@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import uvicorn
 
 from infra.local.demo_provider import DemoProvider
 from infra.local.dispatch import Dispatch
-from infra.local.invoke import load_function
-from infra.local.poller import poll_usage
+from infra.local.invoke import load_batches, load_function
+from infra.local.poller import poll_queue
 from infra.local.provision import provision
 from infra.local.serving import listen, port_of
 from infra.routes import ROUTES
@@ -31,6 +32,8 @@ def create_tables() -> None:
             **resources.tables,
             "usage_queue_url": resources.usage_queue_url,
             "byok_kms_key": resources.byok_kms_key,
+            "batches_bucket": resources.batches_bucket,
+            "batches_queue_url": resources.batches_queue_url,
         }
     )
 
@@ -56,12 +59,13 @@ def serve_completions() -> None:
 
 
 def serve_api() -> None:
-    """Every function that is called over HTTP, as the local run composes them, and metering beside them."""
+    """Every function that is called over HTTP, as the local run composes them, and those that queues feed."""
     apps = {name: importlib.import_module(f"turnpike.bootstrap.{name}").app() for name in ROUTES}
-    metering = load_function("metering", STAGE)
-    arguments = (os.environ["TURNPIKE_USAGE_QUEUE_URL"], metering, threading.Event())
-    # It has nothing to bring to an end: what it leaves in the queue goes down with the tests' own storage.
-    threading.Thread(target=poll_usage, args=arguments, daemon=True).start()
+    fed = {"USAGE": (load_function("metering", STAGE), 10), "BATCHES": (load_batches(STAGE), 1)}
+    for queue, (invoke, batch) in fed.items():
+        poll = partial(poll_queue, os.environ[f"TURNPIKE_{queue}_QUEUE_URL"], invoke, threading.Event(), batch=batch)
+        # They have nothing to bring to an end: what is left in the queues goes down with the tests' own storage.
+        threading.Thread(target=poll, daemon=True).start()
     serve(Dispatch(apps))
 
 

@@ -14,7 +14,7 @@ import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
 from infra.app import build_app
-from infra.config import StageConfig, parse_config
+from infra.config import FUNCTIONS, StageConfig, parse_config
 
 STAGE = "test"
 DEFAULTS: Mapping[str, Any] = {
@@ -22,7 +22,7 @@ DEFAULTS: Mapping[str, Any] = {
     "log_retention_days": 30,
     "throttle_rate_rps": 200,
     "throttle_burst": 400,
-    "memory_mb": dict.fromkeys(("completions", "catalog", "keys", "billing", "metering", "upkeep"), 512),
+    "memory_mb": dict.fromkeys(FUNCTIONS, 512),
     "metering_concurrency": 10,
     "canary": True,
     "provider_spend_usd_per_hour": 50,
@@ -43,6 +43,7 @@ EVERYTHING: Mapping[str, Any] = {
     "byok": True,
     "payments": True,
     "bedrock": True,
+    "batches": True,
     "domain": DOMAIN,
 }
 """What a stage may have besides, all of it."""

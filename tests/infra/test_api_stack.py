@@ -12,13 +12,15 @@ from infra.stacks.function import METERING_TIMEOUT_S, SHAPES, STREAM_WRAPPER
 from turnpike.settings import Settings
 from turnpike.storage.schema import TABLES
 
-from tests.infra.synthesized import STAGE, Synthesized, synthesize
+from tests.infra.synthesized import STAGE, Synthesized, config_of, synthesize
 
 METHOD, FUNCTION = "AWS::ApiGateway::Method", "AWS::Lambda::Function"
 NAMES = (
     *("FunctionName", "TableName", "QueueName", "TopicName", "RoleName", "LogGroupName", "AlarmName"),
     *("ApplicationName", "DashboardName", "LayerName"),
 )
+DEPLOYED = tuple(name for name in FUNCTIONS if name != "batches")
+"""With a stage that has nothing besides."""
 STREAMING = "/2021-11-15/functions/"
 BUFFERING = "/2015-03-31/functions/"
 
@@ -118,7 +120,7 @@ def test_only_the_stream_runtime_runs_completions(plain: Synthesized) -> None:
 
 
 def test_functions_run_on_what_their_wheels_are_built_for(plain: Synthesized) -> None:
-    assert set(functions(plain)) == set(FUNCTIONS)
+    assert set(functions(plain)) == set(DEPLOYED)
     for properties in functions(plain).values():
         assert properties["Runtime"] == "python3.13"
         assert properties["Architectures"] == ["arm64"]
@@ -189,14 +191,14 @@ def test_versions_outlive_the_deployment_that_replaces_them(plain: Synthesized) 
 
 def test_new_versions_are_tried_by_a_tenth_and_taken_back(plain: Synthesized) -> None:
     groups = plain.properties("api", "AWS::CodeDeploy::DeploymentGroup")
-    assert {group["DeploymentGroupName"] for group in groups} == set(FUNCTIONS)
+    assert {group["DeploymentGroupName"] for group in groups} == set(DEPLOYED)
     for group in groups:
         assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes"
         assert group["AlarmConfiguration"]["Enabled"]
         assert len(group["AlarmConfiguration"]["Alarms"]) == 1
         assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
     moved = [each for each in plain.resources("api", "AWS::Lambda::Alias").values() if "UpdatePolicy" in each]
-    assert len(moved) == len(FUNCTIONS)
+    assert len(moved) == len(DEPLOYED)
 
 
 def test_usage_reaches_metering_message_by_message(plain: Synthesized) -> None:
@@ -207,6 +209,27 @@ def test_usage_reaches_metering_message_by_message(plain: Synthesized) -> None:
     # Lambda refuses larger batches without a window.
     assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1
     assert functions(plain)["metering"]["Timeout"] == METERING_TIMEOUT_S
+
+
+def test_steps_of_batches_come_one_by_one_and_to_few(full: Synthesized) -> None:
+    sources = full.properties("api", "AWS::Lambda::EventSourceMapping")
+    (source,) = [each for each in sources if alias_of(full, "batches") in json.dumps(each["FunctionName"])]
+    assert (source["BatchSize"], source["FunctionResponseTypes"]) == (1, ["ReportBatchItemFailures"])
+    assert source["ScalingConfig"] == {"MaximumConcurrency": 10}
+    assert not full.properties("api-us-east-1", "AWS::Lambda::EventSourceMapping")[1:]
+
+
+@pytest.mark.parametrize(
+    ("changed", "most"),
+    [
+        ({}, 10),
+        ({"reserved_concurrency": {"completions": 50}}, 25),
+        ({"reserved_concurrency": {"completions": 3}}, 2),
+        ({"reserved_concurrency": {"completions": 50}, "batch_concurrency": 40}, 40),
+    ],
+)
+def test_batches_have_half_of_what_completions_have(changed: Any, most: int) -> None:
+    assert config_of(**changed).most_batch_environments == most
 
 
 def test_upkeep_runs_every_minute(plain: Synthesized) -> None:
@@ -236,7 +259,7 @@ def test_what_is_said_is_logged_nowhere(plain: Synthesized) -> None:
 
 def test_logs_are_kept_for_as_long_as_the_stage_says(plain: Synthesized) -> None:
     groups = plain.properties("api", "AWS::Logs::LogGroup")
-    named = {f"/turnpike/{STAGE}/{name}" for name in (*FUNCTIONS, "access")}
+    named = {f"/turnpike/{STAGE}/{name}" for name in (*DEPLOYED, "access")}
     assert {group["LogGroupName"] for group in groups} == named
     assert {group["RetentionInDays"] for group in groups} == {30}
 

@@ -1,6 +1,7 @@
 """The stateful half of the deployment: it keeps what it is given, and matches what the code expects."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -8,10 +9,11 @@ import pytest
 from aws_cdk.assertions import Match, Template
 
 from infra.stacks.data_stack import MAX_DELIVERIES
-from infra.stacks.function import METERING_TIMEOUT_S
+from infra.stacks.function import BATCHES_TIMEOUT_S, METERING_TIMEOUT_S
+from turnpike.domain.batches import CLAIM_S
 from turnpike.storage.schema import TABLES, Attribute, Index, Table
 
-from tests.infra.synthesized import Synthesized
+from tests.infra.synthesized import Synthesized, synthesize
 
 TABLE, QUEUE, POLICY = "AWS::DynamoDB::GlobalTable", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"
 SECRET = "AWS::SecretsManager::Secret"
@@ -103,8 +105,9 @@ class TestTable:
             assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": table.is_durable}
 
 
-def test_money_keys_presets_and_catalog_are_durable() -> None:
-    assert {table.name for table in TABLES if table.is_durable} == {"ledger", "keys", "byok", "presets", "catalog"}
+def test_what_nothing_brings_back_is_durable() -> None:
+    durable = {table.name for table in TABLES if table.is_durable}
+    assert durable == {"ledger", "keys", "byok", "presets", "catalog", "batches"}
 
 
 def test_tables_are_encrypted(template: Template) -> None:
@@ -190,3 +193,29 @@ def test_what_was_exported_cannot_be_overwritten_unseen(template: Template) -> N
     )
     # None by default: how long is for the operator to say.
     template.has_resource_properties(BUCKET, {"ObjectLockConfiguration": Match.absent()})
+
+
+def test_what_batches_ask_and_are_answered_goes_when_its_time_is_over(full: Synthesized) -> None:
+    (bucket,) = [each for each in full.properties("data", BUCKET) if "LifecycleConfiguration" in each]
+    assert bucket["BucketEncryption"]
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    # An older version would outlive what replaced it.
+    assert "VersioningConfiguration" not in bucket
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    assert (rules["batches"]["Prefix"], rules["batches"]["ExpirationInDays"]) == ("batches/", 31)
+    assert (rules["uploads"]["Prefix"], rules["uploads"]["ExpirationInDays"]) == ("uploads/", 1)
+    assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+
+
+def test_batches_are_kept_as_long_as_the_operator_says(tmp_path: Path) -> None:
+    stacks = synthesize(tmp_path, batches=True, settings={"batch_retention_days": 2})
+    (bucket,) = [each for each in stacks.properties("data", BUCKET) if "LifecycleConfiguration" in each]
+    expired = {rule["Id"]: rule.get("ExpirationInDays") for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    assert expired["batches"] == 3
+
+
+def test_a_step_of_a_batch_stays_hidden_while_it_is_done(full: Synthesized) -> None:
+    (queue,) = [each for each in full.properties("data", QUEUE) if each["QueueName"] == "turnpike-test-batches"]
+    assert queue["VisibilityTimeout"] == 6 * BATCHES_TIMEOUT_S
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_DELIVERIES
+    assert CLAIM_S > BATCHES_TIMEOUT_S

@@ -59,16 +59,45 @@ ALLOWED: Mapping[str, Mapping[str, set[str]]] = {
 }
 """By function and resource, with a stage that has nothing besides."""
 
+BATCH_FILES = "batches-<AWS::AccountId>-eu-central-1"
+FILES = {
+    BATCH_FILES: {"s3:ListBucket"},
+    f"{BATCH_FILES}/*": {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
+}
+ALL_OF_A_TABLE = {
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+}
+
 ADDED: Mapping[str, Mapping[str, set[str]]] = {
     "completions": {"byok": {"dynamodb:Query"}},
     "catalog": {},
     "keys": {
+        **FILES,
+        # The table and the queue are of one name.
+        "batches": {*ALL_OF_A_TABLE, "sqs:SendMessage"},
         "catalog": {"dynamodb:GetItem", "dynamodb:Query"},
         "byok": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
     },
     "billing": {"payments": SECRET},
     "metering": {},
-    "upkeep": {"payments": SECRET},
+    "upkeep": {
+        "payments": SECRET,
+        "batches": {"dynamodb:GetItem", "dynamodb:UpdateItem", "sqs:SendMessage"},
+        "batches/index/open_batches": {"dynamodb:Query"},
+    },
+    "batches": {
+        **ALLOWED["completions"],
+        **FILES,
+        "byok": {"dynamodb:Query"},
+        "batches": {
+            *("dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+            *("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"),
+        },
+    },
 }
 """With one that has everything."""
 
@@ -78,6 +107,7 @@ WILDCARDS = {
     ":kms:eu-central-1:<AWS::AccountId>:key/*": "a condition leaves the one that has the stage's alias",
     "/ledger/*": "entries are exported by day and account",
     "/manifests/*": "and told of by day",
+    "batches-<AWS::AccountId>-eu-central-1/*": "and batches are filed by account and id",
     ":bedrock:*::foundation-model/*": "the catalog says which models are called",
     ":bedrock:*:": "inference profiles lead to other regions, and the catalog says which are called",
 }
@@ -121,7 +151,7 @@ def granted(stacks: Synthesized, function: str) -> Mapping[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", ALLOWED)
 def test_a_function_may_do_what_its_code_does_and_no_more(plain: Synthesized, function: str) -> None:
     # Of log groups the name is a path.
     assert granted(plain, function) == {**ALLOWED[function], "": LOGS}
@@ -132,14 +162,15 @@ def test_what_a_stage_has_besides_adds_what_it_needs(full: Synthesized, function
     allowed = granted(full, function)
     for name, actions in ADDED[function].items():
         assert allowed[name] == actions
-    assert set(allowed) - {""} == {*ALLOWED[function], *ADDED[function]}
+    assert set(allowed) - {""} == {*ALLOWED.get(function, ()), *ADDED[function]}
     kms = {action for action in allowed[""] if action.startswith("kms:")}
-    assert kms == {"completions": {"kms:Decrypt"}, "keys": {"kms:GenerateDataKey"}}.get(function, set())
-    assert ("bedrock:InvokeModel" in allowed[""]) == (function == "completions")
+    openers = {"completions": {"kms:Decrypt"}, "batches": {"kms:Decrypt"}, "keys": {"kms:GenerateDataKey"}}
+    assert kms == openers.get(function, set())
+    assert ("bedrock:InvokeModel" in allowed[""]) == (function in ("completions", "batches"))
 
 
 def test_the_key_of_customers_keys_is_the_stages_own(full: Synthesized) -> None:
-    for function in ("completions", "keys"):
+    for function in ("completions", "keys", "batches"):
         (statement,) = [
             each for each in statements(role_of(full, function)) if listed(each["Action"])[0].startswith("kms:")
         ]
@@ -149,8 +180,8 @@ def test_the_key_of_customers_keys_is_the_stages_own(full: Synthesized) -> None:
 
 def test_each_function_has_a_role_of_its_own(plain: Synthesized) -> None:
     roles = [properties["Role"]["Fn::GetAtt"][0] for properties in plain.properties("api", "AWS::Lambda::Function")]
-    assert len(set(roles)) == len(FUNCTIONS)
-    for name in FUNCTIONS:
+    assert len(set(roles)) == len(ALLOWED)
+    for name in ALLOWED:
         assert "ManagedPolicyArns" not in role_of(plain, name)
 
 

@@ -50,7 +50,8 @@ def metrics_of(alarm: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def test_there_is_an_alarm_for_everything_that_needs_somebody(plain: Synthesized, full: Synthesized) -> None:
     assert set(alarms_of(plain)) == ALWAYS
-    assert set(alarms_of(full)) == {*ALWAYS, "byok-failures", "payment-trouble"}
+    batches = {"batches-dead-letters", "batches-errors", "batches-unsettled-usage"}
+    assert set(alarms_of(full)) == {*ALWAYS, *batches, "byok-failures", "payment-trouble"}
 
 
 def test_alarms_tell_the_topic_when_they_go_off_and_when_it_is_over(plain: Synthesized) -> None:

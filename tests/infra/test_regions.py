@@ -13,6 +13,7 @@ from tests.infra.test_grants import arn_of, listed, statements
 TABLE = "AWS::DynamoDB::GlobalTable"
 AWAY = "us-east-1"
 HOME = "eu-central-1"
+AT_HOME = ("ledger", "batches")
 
 
 def regions_of(stacks: Synthesized, stack: str, table: Table) -> list[str]:
@@ -51,10 +52,13 @@ def functions_of(stacks: Synthesized, stack: str) -> dict[str, Any]:
 
 def test_what_keeps_the_ledger_in_order_runs_at_home(full: Synthesized) -> None:
     at_home, away = functions_of(full, "api"), functions_of(full, f"api-{AWAY}")
-    assert set(at_home) - set(away) == {"upkeep"}
+    assert set(at_home) - set(away) == {"upkeep", "batches"}
     assert not full.properties(f"api-{AWAY}", "AWS::Events::Rule")
     told = {each["AlarmName"] for each in full.properties(f"operations-{AWAY}", "AWS::CloudWatch::Alarm")}
-    assert not told & {f"turnpike-{STAGE}-{name}" for name in ("expired-holds", "audit-findings", "catalog-refresh")}
+    assert not told & {
+        f"turnpike-{STAGE}-{name}"
+        for name in ("expired-holds", "audit-findings", "catalog-refresh", "batches-dead-letters")
+    }
 
 
 def test_functions_know_where_the_ledger_is(full: Synthesized) -> None:
@@ -66,20 +70,23 @@ def test_roles_reach_the_ledger_at_home_and_the_rest_nearby(full: Synthesized) -
     for properties in full.properties(f"api-{AWAY}", "AWS::IAM::Role"):
         for statement in statements({"Policies": [], **properties}):
             for resource in map(arn_of, listed(statement["Resource"])):
-                if f"turnpike-{STAGE}-ledger" in resource or ":kms:" in resource:
-                    assert f":{HOME}:" in resource
+                if any(f"turnpike-{STAGE}-{what}" in resource for what in AT_HOME) or ":kms:" in resource:
+                    # A bucket's name has the region.
+                    assert f":{HOME}:" in resource or resource.removesuffix("/*").endswith(f"-{HOME}")
                 elif ":dynamodb:" in resource or ":sqs:" in resource or ":secretsmanager:" in resource:
                     assert f":{AWAY}:" in resource
 
 
-def test_each_region_has_its_own_queue(full: Synthesized) -> None:
-    for stack in ("data", f"data-{AWAY}"):
-        assert len(full.properties(stack, "AWS::SQS::Queue")) == 2
+def test_each_region_has_its_own_queue_of_usage(full: Synthesized) -> None:
+    usage = [f"turnpike-{STAGE}-usage", f"turnpike-{STAGE}-usage-dlq"]
+    batches = [f"turnpike-{STAGE}-batches", f"turnpike-{STAGE}-batches-dlq"]
+    for stack, expected in (("data", [*batches, *usage]), (f"data-{AWAY}", usage)):
+        assert sorted(each["QueueName"] for each in full.properties(stack, "AWS::SQS::Queue")) == expected
 
 
 def test_the_ledger_is_exported_where_it_is(full: Synthesized) -> None:
     bucket = "AWS::S3::Bucket"
-    assert (len(full.properties("data", bucket)), full.properties(f"data-{AWAY}", bucket)) == (1, [])
+    assert (len(full.properties("data", bucket)), full.properties(f"data-{AWAY}", bucket)) == (2, [])
 
 
 def test_credentials_are_written_once_and_read_everywhere(full: Synthesized) -> None:

@@ -11,7 +11,7 @@ import pytest
 from infra.catalog import built_catalog
 from infra.local.demo_provider import DemoProvider
 from infra.local.emulator import Emulator
-from infra.local.provision import create_byok_key, create_table, create_usage_queue
+from infra.local.provision import create_byok_key, create_queue, create_table
 from infra.local.serving import listen, port_of, serving
 from turnpike.bootstrap import completions, keys, resources
 from turnpike.bootstrap.seed import SeededKeys, seed_account
@@ -57,7 +57,7 @@ def environ(aws: Emulator, dynamodb: Any, sqs: Any, kms: Any, tmp_path_factory: 
             keys_table=create_table(dynamodb, KEYS, "turnpike-test-byok-keys"),
             byok_table=create_table(dynamodb, BYOK, "turnpike-test-byok-byok"),
             byok_kms_key=create_byok_key(kms),
-            usage_queue_url=create_usage_queue(sqs, "turnpike-test-byok-usage"),
+            usage_queue_url=create_queue(sqs, "turnpike-test-byok-usage"),
             catalog_artefact=str(built_catalog()),
             catalog_overrides=str(Path("infra/local/demo_catalog.toml").resolve()),
             lease_s=0,

@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 from infra.catalog import built_catalog
 from infra.local.demo_provider import DemoProvider
 from infra.local.emulator import Emulator
-from infra.local.provision import create_table, create_usage_queue
+from infra.local.provision import create_queue, create_table
 from infra.local.serving import listen, port_of, serving
 from turnpike.bootstrap import completions, metering
 from turnpike.bootstrap.resources import Resources
@@ -79,7 +79,7 @@ def away(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
         settings = Settings(
             ledger_table=f"ledger-{suffix}",
             keys_table=create_table(client_of(here, "dynamodb"), KEYS, f"keys-{suffix}"),
-            usage_queue_url=create_usage_queue(client_of(here, "sqs"), f"usage-{suffix}"),
+            usage_queue_url=create_queue(client_of(here, "sqs"), f"usage-{suffix}"),
             catalog_artefact=str(built_catalog()),
             catalog_overrides=str(Path("infra/local/demo_catalog.toml").resolve()),
             home_region=HOME,

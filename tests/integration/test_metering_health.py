@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from infra.local.emulator import Emulator
-from infra.local.provision import create_table, create_usage_queue
+from infra.local.provision import create_queue, create_table
 from turnpike.bootstrap import metering as composition
 from turnpike.bootstrap import resources as parts
 from turnpike.bootstrap.health import build_health, build_reports
@@ -77,7 +77,7 @@ def metered(aws: Emulator, tmp_path: Path, request: pytest.FixtureRequest) -> It
         ledger_table=create_table(dynamodb, LEDGER, f"{name}-ledger"),
         keys_table=create_table(dynamodb, KEYS, f"{name}-keys"),
         health_table=create_table(dynamodb, HEALTH, f"{name}-health"),
-        usage_queue_url=create_usage_queue(sqs, f"{name}-usage"),
+        usage_queue_url=create_queue(sqs, f"{name}-usage"),
         log_file=str(tmp_path / "log"),
     )
     with environment(aws.environ(), settings.environ()):

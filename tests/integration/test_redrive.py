@@ -18,7 +18,7 @@ import pytest
 from infra import redrive
 from infra.local.emulator import Emulator
 from infra.local.invoke import load_function
-from infra.local.poller import poll_usage
+from infra.local.poller import poll_queue
 from turnpike.bootstrap import resources as parts
 from turnpike.domain.dead_letters import DeadLetter, Diagnosis
 from turnpike.domain.errors import TemporarilyBusy
@@ -76,7 +76,7 @@ class Queues:
         """Until the usage queue is empty: what was in it is settled or parked."""
         stop = threading.Event()
         with ThreadPoolExecutor(1) as threads:
-            polling = threads.submit(poll_usage, self.usage, load_function("metering", "test"), stop)
+            polling = threads.submit(poll_queue, self.usage, load_function("metering", "test"), stop)
             try:
                 eventually(lambda: polling.done() or self.count(self.usage) == 0, within_s=40, every_s=0.1)
             finally:

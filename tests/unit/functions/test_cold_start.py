@@ -33,6 +33,7 @@ _FORBIDDEN = (
     "turnpike.services.compile_catalog",
     # Other functions' edges and use cases.
     "turnpike.api.analytics",
+    "turnpike.api.batches",
     "turnpike.api.billing",
     "turnpike.api.byok",
     "turnpike.api.catalog",
@@ -52,6 +53,8 @@ _FORBIDDEN = (
     "turnpike.domain.operation",
     "turnpike.services.run_operation",
     # What only some requests use.
+    "turnpike.domain.batches",
+    "turnpike.storage.batches",
     "turnpike.domain.activity",
     "turnpike.storage.activity",
     "turnpike.domain.byok_catalog",

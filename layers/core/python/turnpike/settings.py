@@ -95,6 +95,12 @@ class Settings:
     """What the engine mistral-ocr is charged for each page of a file; it is there where there is a MISTRAL_API_KEY."""
     moderation_model: str = "omni-moderation-latest"
     """What the plugin `moderation` asks, at OpenAI or where MODERATION_BASE_URL leads."""
+    batches_table: str = ""
+    """Where batches are kept; there are some where there is a bucket and a queue for them, too."""
+    batches_bucket: str = ""
+    batches_queue_url: str = ""
+    batch_retention_days: int = 30
+    """How long a batch, its requests and its results can be read, from the end of its day on."""
     hedge_after: str = ""
     """The percentile (p50, p75, p90, p99) of an endpoint's own time to the first content after which a second one
     is asked beside it, and the faster one answers; empty for never. What the slower one costs is absorbed."""

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 import orjson
 
 from turnpike.api import skins
+from turnpike.api.auth import Guard
 from turnpike.api.edge import Edge
 from turnpike.bootstrap.health import build_health
 from turnpike.bootstrap.opt_in import (
@@ -34,7 +35,7 @@ from turnpike.services.attempts import Watch
 from turnpike.services.complete_chat import CompleteChat
 from turnpike.services.hedge import Hedge, Percentile
 from turnpike.services.leases import Leases
-from turnpike.services.report_usage import ReportUsage
+from turnpike.services.report_usage import ReportKept, ReportUsage
 from turnpike.services.settle_usage import SettleUsage
 from turnpike.storage.queue import SqsUsageQueue
 from turnpike.telemetry import PROVIDER_REFUSED_US, UNSETTLED_USAGE, MetricUnit, count, log_failure, logger
@@ -44,27 +45,32 @@ def app() -> Edge:
     return build_app(resources())
 
 
-def build_app(parts: Resources) -> Edge:
+def build_app(
+    parts: Resources, *, guard: Guard | None = None, report: ReportUsage | None = None, leases: bool = True
+) -> Edge:
+    """Whoever asks it otherwise than over HTTP lets in, and reports, as it has to; without leases each request is held
+    for by itself.
+    """
     settings = parts.settings
     upstream = build_upstream(parts)
     health = build_health(parts)
-    leases = build_leases(parts)
+    leased = build_leases(parts) if leases else None
     plugins = OptInPlugins(parts)
 
     async def aclose() -> None:
         await upstream.aclose()
         await plugins.aclose()
-        if leases is not None:
-            await leases.aclose()
+        if leased is not None:
+            await leased.aclose()
 
     return Edge(
         skins.routes(
-            parts.guard,
+            guard or parts.guard,
             CompleteChat(
                 catalog=parts.catalog.current,
-                admit=Admit(parts.ledger, settings.hold_ttl_s, settings.allowance_tokens, leases),
+                admit=Admit(parts.ledger, settings.hold_ttl_s, settings.allowance_tokens, leased),
                 upstream=upstream,
-                report=_report_usage(parts),
+                report=report or _report_usage(parts),
                 watch=Watch(Waits(settings.longest_wait_s), health, _log_refusal),
                 # The system's: environments restored from one snapshot would all draw the same numbers.
                 random=SystemRandom(),
@@ -152,6 +158,12 @@ def build_signer(parts: Resources) -> Signer | None:
 def _report_usage(parts: Resources) -> ReportUsage:
     queue = SqsUsageQueue(parts.sqs, parts.settings.usage_queue_url)
     return ReportUsage(queue, SettleUsage(parts.ledger), _log_unsettled, time.time)
+
+
+def report_kept(parts: Resources) -> ReportKept:
+    """For answers that count when they are kept."""
+    plain = _report_usage(parts)
+    return ReportKept(plain.queue, plain.settle, plain.log_unsettled, plain.now)
 
 
 def _log_unsettled(event: dict[str, Any]) -> None:

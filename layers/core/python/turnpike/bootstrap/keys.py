@@ -5,6 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from turnpike.api import byok, keys
+from turnpike.api.batches import routes as batches
 from turnpike.api.edge import Edge
 from turnpike.api.presets import routes as presets
 from turnpike.bootstrap.resources import Resources, resources
@@ -12,8 +13,10 @@ from turnpike.services.manage_keys import ManageKeys
 from turnpike.services.read_current_key import ReadCurrentKey
 
 if TYPE_CHECKING:
+    from turnpike.services.manage_batches import ManageBatches
     from turnpike.services.manage_byok import ManageByok
     from turnpike.services.manage_presets import ManagePresets
+    from turnpike.services.submit_batch import SubmitBatch
 
 
 def app() -> Edge:
@@ -30,6 +33,7 @@ def build_app(parts: Resources) -> Edge:
             ),
             *byok.routes(parts.guard, _find_manage_byok(parts)),
             *presets.routes(parts.guard, _find_manage_presets(parts)),
+            *batches.routes(parts.guard, _find_batches(parts)),
         ]
     )
 
@@ -60,3 +64,18 @@ def _find_manage_presets(parts: Resources) -> "Callable[[], ManagePresets] | Non
         return build_manage(parts)
 
     return case
+
+
+def _find_batches(parts: Resources) -> "batches.Cases | None":
+    """None where the deployment has none, and then nothing of it is loaded."""
+    settings = parts.settings
+    if not (settings.batches_table and settings.batches_bucket and settings.batches_queue_url):
+        return None
+
+    @cache
+    def cases() -> "tuple[SubmitBatch, ManageBatches]":
+        from turnpike.bootstrap.batches import build_cases
+
+        return build_cases(parts)
+
+    return cases

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -62,6 +63,18 @@ class Resources:
     @cached_property
     def sqs(self) -> "SQSClient":
         return self._aws.sqs()
+
+    @cached_property
+    def home_sqs(self) -> "SQSClient":
+        home = self.settings.home_region
+        return self._aws.sqs(home) if home else self.sqs
+
+    @cached_property
+    def home_s3(self) -> "S3Client":
+        # A copy of a large file is answered when it is made; addresses for one size take a newer signature.
+        return self._aws.s3(
+            self.settings.home_region, read_timeout=20, max_pool_connections=64, signature_version="s3v4"
+        )
 
     @cached_property
     def secrets(self) -> "SecretsManagerClient":

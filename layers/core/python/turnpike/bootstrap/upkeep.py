@@ -28,6 +28,8 @@ def run_upkeep() -> Callable[[Callable[[], bool]], None]:
             logger.info("ended leases of environments that are gone", extra={"leases": expired.leases})
         if time_left():
             top_up(time_left)
+        if parts.settings.batches_bucket and time_left():
+            _end_due_batches(parts, time_left)
         if refreshes and time_left():
             refresh_catalog(parts)
         if time_left():
@@ -36,6 +38,12 @@ def run_upkeep() -> Callable[[Callable[[], bool]], None]:
             export_daily(parts, time_left)
 
     return job
+
+
+def _end_due_batches(parts: Resources, time_left: Callable[[], bool]) -> None:
+    from turnpike.bootstrap.batches import end_due_batches
+
+    end_due_batches(parts, time_left)
 
 
 def _top_up(parts: Resources) -> Callable[[Callable[[], bool]], None]:

@@ -25,9 +25,19 @@ def new_generation_id(now_s: float) -> GenerationId:
 
 def time_of(generation_id: GenerationId) -> int | None:
     """When it was made, in epoch seconds; None of what is no such id."""
-    prefix, _, rest = generation_id.partition("-")
+    return time_of_id(generation_id, "gen")
+
+
+def new_id(prefix: str, now_s: float) -> str:
+    """`<prefix>-<epoch seconds>-<20 characters>`."""
+    return f"{prefix}-{int(now_s)}-{_random(_GENERATION_RANDOM)}"
+
+
+def time_of_id(text: str, prefix: str) -> int | None:
+    """When an id with that prefix was made; None of what is no such id."""
+    found, _, rest = text.partition("-")
     seconds, _, random = rest.partition("-")
-    if prefix != "gen" or not (seconds.isascii() and seconds.isdigit()) or len(random) != _GENERATION_RANDOM:
+    if found != prefix or not (seconds.isascii() and seconds.isdigit()) or len(random) != _GENERATION_RANDOM:
         return None
     return int(seconds)
 

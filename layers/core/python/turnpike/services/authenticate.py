@@ -27,7 +27,10 @@ class Authenticate:
         """Raises Unauthenticated, saying what is wrong with the key as far as its bearer may know."""
         if not secret:
             raise Unauthenticated("No auth credentials found: send your key as 'Authorization: Bearer <key>'")
-        key_hash = hash_secret(secret)
+        return await self.by_hash(hash_secret(secret))
+
+    async def by_hash(self, key_hash: KeyHash) -> Principal:
+        """For what was asked with the key before, and is done now; raises as with its secret."""
         now = self._now()
         cached = self._known.get(key_hash)
         if cached is None or cached[0] <= now:

@@ -1,7 +1,7 @@
 """Tell metering what a generation used; if it cannot be told, settle on the spot; never lose it silently."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from anyio import CancelScope
@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 
 from turnpike.domain.errors import TurnpikeError
 from turnpike.domain.generation import Generation
+from turnpike.domain.ids import GenerationId
 from turnpike.ports import UsageQueue
 from turnpike.services.settle_usage import SettleUsage, build_usage_event
 
@@ -41,3 +42,16 @@ class ReportUsage:
             self.settle(generation, answered, int(self.now()))
         except Exception:  # Whatever it is, a missing grant included: the log is the last place that keeps it.
             self.log_unsettled(event)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportKept(ReportUsage):
+    """Of answers that nobody waits for: one counts as given when it is among `kept`, and is else not charged."""
+
+    kept: set[GenerationId] = field(default_factory=set)
+
+    async def __call__(self, generation: Generation, *, answered: bool) -> None:
+        is_kept = generation.id in self.kept
+        self.kept.discard(generation.id)
+        # By name: a class with slots is not the one that `super` was told of.
+        await ReportUsage.__call__(self, generation, answered=answered and is_kept)

@@ -40,8 +40,9 @@ class Aws:
     def kms(self, region: str = "") -> "KMSClient":
         return cast("KMSClient", self._json_client(KMS, region))
 
-    def s3(self, region: str = "") -> "S3Client":
-        return cast("S3Client", self._botocore_client("s3", region))
+    def s3(self, region: str = "", **changed: Any) -> "S3Client":
+        """`changed`: what of botocore's configuration is otherwise than that of other clients."""
+        return cast("S3Client", self._botocore_client("s3", region, **changed))
 
     def secrets_manager(self, region: str = "") -> "SecretsManagerClient":
         return cast("SecretsManagerClient", self._json_client(SECRETS_MANAGER, region))
@@ -80,8 +81,9 @@ class Aws:
             raise NoRegionError
         return found
 
-    def _botocore_client(self, service: str, region: str) -> Any:
+    def _botocore_client(self, service: str, region: str, **changed: Any) -> Any:
         from botocore.config import Config
 
         config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-        return self._session.create_client(service, region_name=region or None, config=config)
+        merged = config.merge(Config(**changed))
+        return self._session.create_client(service, region_name=region or None, config=merged)

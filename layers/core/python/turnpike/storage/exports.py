@@ -1,30 +1,20 @@
 """Exports in S3: objects that are written on condition that they are not there, and never again."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError
 
-from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.exports import Extent, KindSums, PartFacts
+from turnpike.storage.buckets import IS_THERE, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_IS_THERE = "PreconditionFailed"
-_PASSING = frozenset(
-    {
-        # Somebody else is writing the same object at this moment.
-        "ConditionalRequestConflict",
-        "InternalError",
-        "OperationAborted",
-        "ServiceUnavailable",
-        "SlowDown",
-    }
-)
 _FACTS = "facts"
+_translated = partial(translated, "exports")
 
 
 class S3ExportStore:
@@ -60,7 +50,7 @@ class S3ExportStore:
                     IfNoneMatch="*",
                 )
         except ClientError as error:
-            if error.response["Error"]["Code"] == _IS_THERE:
+            if error.response["Error"]["Code"] == IS_THERE:
                 return False
             raise
         return True
@@ -76,15 +66,3 @@ def _present_facts(facts: PartFacts) -> str:
 def _parse_facts(content: Any) -> PartFacts:
     kinds = {kind: KindSums(*sums) for kind, sums in content["kinds"].items()}
     return PartFacts(Extent(content["count"], content["digest"]), kinds)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _PASSING:
-            raise TemporarilyBusy("The bucket for exports is busy; try again") from error
-        raise
-    except (ConnectionError, HTTPClientError) as error:
-        raise TemporarilyBusy("The bucket for exports cannot be reached; try again") from error

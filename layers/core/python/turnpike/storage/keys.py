@@ -21,6 +21,9 @@ health   MINUTE#<minute>#<shard>   <endpoint key>    its attempts in that minute
          UPTIME                    <hour>            of every endpoint (epoch seconds / 3600)
          SNAPSHOT                  ROUTING, REPORT   what is known of every endpoint
          JOB                       <name>            when it was last begun
+batches  ACCOUNT#<account>   <batch>                 its status and counts
+         BATCH#<batch>       <chunk>                 who works on it, and whether it is closed
+         UPLOAD#<upload>     <account>               which batch was made of it
 """
 
 import zlib
@@ -145,6 +148,20 @@ def health_job(name: str) -> Key:
 
 def uptime_hour(hour: int) -> Key:
     return _health("UPTIME", str(hour))
+
+
+def batch(account_id: AccountId, batch_id: str) -> Key:
+    """Of any batch with an empty id: what those of all batches begin with."""
+    return _account(account_id, batch_id)
+
+
+def batch_chunk(batch_id: str, number: int) -> Key:
+    # Filled up, so that they are in order.
+    return {"pk": {"S": f"BATCH#{batch_id}"}, "sk": {"S": f"{number:06d}"}}
+
+
+def batch_upload(account_id: AccountId, upload_id: str) -> Key:
+    return {"pk": {"S": f"UPLOAD#{upload_id}"}, "sk": {"S": account_id}}
 
 
 def open_shard(hold_id: HoldId) -> str:

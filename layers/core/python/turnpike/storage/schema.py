@@ -58,4 +58,10 @@ HEALTH = Table("health", Attribute("pk"), Attribute("sk"), ttl_attribute="ttl", 
 CACHE = Table("cache", Attribute("pk"), ttl_attribute="ttl", is_durable=False)
 """Answers that clients asked to be cached: theirs, hence in no backup, and nothing is lost with them."""
 
-TABLES = (LEDGER, KEYS, BYOK, PRESETS, CATALOG, HEALTH, CACHE)
+OPEN_BATCHES = Index("open_batches", Attribute("open"), Attribute("expires_at", "N"), "KEYS_ONLY")
+"""Sparse: only batches that are not over carry `open`, so upkeep reads those whose day is over and nothing else."""
+
+BATCHES = Table("batches", Attribute("pk"), Attribute("sk"), (OPEN_BATCHES,), ttl_attribute="ttl")
+"""Batches and their chunks, without what is asked and answered: that is in files."""
+
+TABLES = (LEDGER, KEYS, BYOK, PRESETS, CATALOG, HEALTH, CACHE, BATCHES)

@@ -64,6 +64,7 @@ SQS = Service(
         "get_queue_url",
         "receive_message",
         "send_message",
+        "send_message_batch",
     ),
     # Errors by the codes that they had in the protocol before this one.
     headers={"x-amzn-query-mode": "true"},
