@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 
-from tests.e2e.run import MARK, eventually
+from tests.e2e.run import MARK
 
 NANO_PER_USD = 1_000_000_000
 # Of demo/chat, per token.
@@ -83,11 +83,7 @@ def error_of(response: httpx2.Response, status: int) -> Any:
 
 
 def generation(client: httpx2.Client, generation_id: str) -> Any:
-    """The record of a request. It is readable at once, unless so much is asked that metering is behind."""
-
-    def find() -> Any:
-        response = client.get("/generation", params={"id": generation_id})
-        assert response.status_code in (200, 404), response.text
-        return response.json().get("data")
-
-    return eventually(find, within_s=20)
+    """The record of a request, which must be readable at once."""
+    response = client.get("/generation", params={"id": generation_id})
+    assert response.status_code == 200, response.text
+    return response.json()["data"]

@@ -78,6 +78,7 @@ def test_the_status_shows_every_part(stack: Deployed) -> None:
     for part in ("data", "api", "operations"):
         assert f"{part:<12} CREATE_COMPLETE" in said
     assert "completions 1" in said
+    assert "batches-dlq" in said
 
 
 @pytest.mark.parametrize(("function", "base", "path"), PATHS, ids=lambda value: value)
@@ -172,6 +173,34 @@ def test_cached_answers_are_kept(http: httpx2.Client) -> None:
     cached = {"x-openrouter-cache": "true"}
     asked = [http.post("/chat/completions", json=chat(text="again"), headers=cached) for _ in range(2)]
     assert [answer.headers["x-openrouter-cache-status"] for answer in asked] == ["MISS", "HIT"]
+
+
+def test_a_batch_is_worked_off(stack: Deployed, http: httpx2.Client) -> None:
+    """By two functions and what upkeep does of it, each with its own rights."""
+    # A single chunk: the emulator takes ten seconds for each environment that works beside another.
+    asked = [{"custom_id": f"c{number}", "body": {"messages": user(f"Say {number}")}} for number in range(2)]
+    # By plain HTTP: the SDK gives up before a function has come up.
+    made = http.post("/batches", json={"endpoint": "/v1/chat/completions", "model": "demo/chat", "requests": asked})
+    assert made.status_code == 202, made.text
+    first = made.json()["id"]
+    eventually(lambda: http.get(f"/batches/{first}").json()["status"] == "completed", within_s=120, every_s=0.5)
+    batch = http.get(f"/batches/{first}").json()
+    assert [result["response"]["status_code"] for result in batch["results"]] == [200] * 2
+    assert httpx2.get(batch["results_url"], trust_env=False).text.count("\n") == 2
+
+    line = json.dumps({"custom_id": "u", "body": chat()}).encode()
+    upload = http.post("/batches/uploads", json={"bytes": len(line)}).json()
+    assert httpx2.put(upload["url"], content=line, trust_env=False).status_code == 200
+    uploaded = {"endpoint": "/v1/chat/completions", "input_file_id": upload["id"]}
+    second = http.post("/batches", json=uploaded).json()["id"]
+    assert http.post(f"/batches/{second}/cancel").status_code in (200, 409)
+    eventually(lambda: http.get(f"/batches/{second}").json()["finalized_at"], within_s=60, every_s=0.5)
+    done = stack.client("lambda").invoke(FunctionName=f"turnpike-{STAGE}-upkeep:live", Payload=b"{}")
+    assert "FunctionError" not in done
+    said = stack.client("logs").filter_log_events(logGroupName=f"/turnpike/{STAGE}/upkeep")["events"]
+    assert not [event for event in said if "batches that are due were not ended" in event["message"]]
+    for each in (first, second):
+        assert http.delete(f"/batches/{each}").status_code == 200
 
 
 def test_models_are_public_and_those_of_its_providers(stack: Deployed) -> None:

@@ -37,9 +37,7 @@ def test_openrouter_reads_what_it_asked(openrouter: OpenRouter) -> None:
 def test_every_request_is_readable_at_once(http: httpx2.Client) -> None:
     for number in range(20):
         response = http.post("/chat/completions", json=chat(stream=bool(number % 2)))
-        record = http.get("/generation", params={"id": response.headers["x-generation-id"]})
-        assert record.status_code == 200
-        assert record.json()["data"]["streamed"] == bool(number % 2)
+        assert generation(http, response.headers["x-generation-id"])["streamed"] == bool(number % 2)
 
 
 def test_fallback_shows_every_attempt(http: httpx2.Client) -> None:
