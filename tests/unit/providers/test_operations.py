@@ -42,7 +42,7 @@ def test_what_is_registered_is_there(operation: str, wire: str) -> None:
     assert adapter(operation, wire).parse_error(429, {}, b"{}").error_type == "rate_limit_exceeded"
 
 
-@pytest.mark.parametrize(("operation", "wire"), OPERATIONS)
+@pytest.mark.parametrize(("operation", "wire"), [each for each in OPERATIONS if each[0] in ("embeddings", "rerank")])
 @pytest.mark.parametrize("content", [b"<html>", [], {}, {"data": []}, {"embeddings": None}, {"results": [{}]}])
 def test_what_is_no_answer_is_tried_elsewhere(operation: str, wire: str, content: Any) -> None:
     asked = embed() if operation == "embeddings" else rank()
