@@ -8,9 +8,9 @@ BASE_PATHS = ("/api/v1", "/v1")
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "completions": (
         *("/chat/completions", "/completions", "/messages", "/responses"),
-        *("/embeddings", "/rerank", "/audio"),
+        *("/embeddings", "/images", "/rerank", "/audio"),
     ),
-    "catalog": ("/models", "/model", "/providers", "/endpoints", "/embeddings/models"),
+    "catalog": ("/models", "/model", "/providers", "/endpoints", "/embeddings/models", "/images/models"),
     "keys": ("/key", "/keys", "/byok", "/presets", "/batches"),
     "billing": ("/credits", "/generation", "/activity", "/analytics"),
 }

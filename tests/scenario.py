@@ -17,12 +17,13 @@ from turnpike.domain.errors import ErrorType, UpstreamError
 from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.health import UNKNOWN, EndpointStats
 from turnpike.domain.ids import AccountId
+from turnpike.domain.images import PartialImage
 from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.domain.operation import OperationRequest, OperationResult
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.speech import SpeechPiece, SpeechRequest
 from turnpike.domain.waits import Waits
-from turnpike.ports import Ledger, Upstream
+from turnpike.ports import Ledger, OnPart, Upstream
 from turnpike.providers.folding import completion_of
 from turnpike.services.admit import Admit
 from turnpike.services.attempts import Watch
@@ -40,7 +41,7 @@ SECRET = "sk-or-v1-" + "a" * 64
 PROMPT_PRICE = Decimal("0.000001")
 COMPLETION_PRICE = Decimal("0.000002")
 
-Script = Sequence[Delta | Exception | float | Completion | OperationResult]
+Script = Sequence[Delta | Exception | float | Completion | OperationResult | PartialImage]
 """One attempt of a provider: deltas to send, errors to raise or send, seconds to wait, or a whole answer."""
 
 
@@ -135,8 +136,12 @@ class ScriptedUpstream:
     def offers(self, operation: str, endpoint: Endpoint) -> bool:
         return self.offering is None or endpoint.provider in self.offering
 
-    async def perform(self, request: OperationRequest[Any], endpoint: Endpoint) -> Any:
+    async def perform(self, request: OperationRequest[Any], endpoint: Endpoint, on_part: OnPart | None = None) -> Any:
         for step in self._next(request, endpoint):
+            if isinstance(step, PartialImage):
+                if on_part is not None:
+                    await on_part(step)
+                continue
             if not isinstance(step, Exception | float | int):
                 return step
             await self._play(step)

@@ -1,6 +1,6 @@
 """What the use cases need from the world, as protocols. Storage is synchronous, providers asynchronous."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from turnpike.domain.api_keys import ApiKey, KeySpend
@@ -522,6 +522,10 @@ class DeadLetters(Protocol):
         """Hide it no longer."""
 
 
+OnPart = Callable[[Any], Awaitable[None]]
+"""Takes what there is of a result while the rest is still to come, such as a `PartialImage`."""
+
+
 class Upstream(Protocol):
     """Calls providers. What calls them raises UpstreamError, also for timeouts and broken connections."""
 
@@ -536,8 +540,12 @@ class Upstream(Protocol):
     def offers(self, operation: "Operation", endpoint: Endpoint) -> bool:
         """Whether the endpoint's wire format can be asked for it."""
 
-    async def perform(self, request: "OperationRequest[ResultT]", endpoint: Endpoint) -> "ResultT":
-        """Only of what the endpoint `offers`."""
+    async def perform(
+        self, request: "OperationRequest[ResultT]", endpoint: Endpoint, on_part: OnPart | None = None
+    ) -> "ResultT":
+        """Only of what the endpoint `offers`. `on_part` is given what there is of the result before it is whole, where
+        the provider shows it; with None, nobody is asked to.
+        """
 
     def speak(self, request: "SpeechRequest", endpoint: Endpoint) -> "AsyncGenerator[SpeechPiece, None]":
         """The sound as it comes, some in the first piece. The caller closes the generator, which raises what ends it
@@ -657,6 +665,23 @@ class SpeechAdapter(Protocol):
         """For an answer with these headers, whose names are in lower case."""
 
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
+
+
+class PartDecoder(Protocol):
+    """Turns one provider's bytes into parts, wherever the network cut them; holds the state of one answer."""
+
+    def feed(self, data: bytes) -> Sequence[Any]:
+        """Raises UpstreamError for an error that the provider tells, and for what is no answer."""
+
+    def result(self) -> Any:
+        """When everything was fed to it. Raises UpstreamError where the answer was cut."""
+
+
+class PartsAdapter(OperationAdapter, Protocol):
+    """Of an operation whose result a provider may show in parts while it makes it."""
+
+    def part_decoder(self, request: Any, endpoint: Endpoint) -> PartDecoder | None:
+        """For the one request that is built then; None where this endpoint shows nothing."""
 
 
 class ProviderAdapter(Protocol):

@@ -56,6 +56,16 @@ def routes(
 
         return operation(RERANK)
 
+    def images() -> ASGIApp:
+        from turnpike.api.images.skin import IMAGES
+
+        return operation(IMAGES)
+
+    def openai_images() -> ASGIApp:
+        from turnpike.api.images.skin import OPENAI_IMAGES
+
+        return operation(OPENAI_IMAGES)
+
     def operation(skin: "OperationSkin[Any, Any]") -> ASGIApp:
         from turnpike.api.inference.operation import OperationEndpoint
         from turnpike.services.run_operation import RunOperation
@@ -80,6 +90,8 @@ def routes(
         Route("/messages", _Deferred(messages), methods=["POST"]),
         Route("/messages/count_tokens", _Deferred(count_tokens), methods=["POST"]),
         Route("/embeddings", _Deferred(embeddings), methods=["POST"]),
+        Route("/images", _Deferred(images), methods=["POST"]),
+        Route("/images/generations", _Deferred(openai_images), methods=["POST"]),
         Route("/rerank", _Deferred(rerank), methods=["POST"]),
         Route("/audio/speech", _Deferred(speech), methods=["POST"]),
         Route("/audio/transcriptions", _Deferred(transcriptions), methods=["POST"]),

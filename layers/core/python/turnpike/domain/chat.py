@@ -171,6 +171,9 @@ class ChatRequest:
         """Parameters that no endpoint may drop: of a chat, those that its preferences say."""
         return frozenset()
 
+    def unmet(self, endpoint: object) -> Sequence[str]:
+        return ()
+
 
 def texts_of(message: Message) -> list[str]:
     """What a message says in text: its content, or the parts of it that are text."""
@@ -212,6 +215,10 @@ class Usage:
     """Of a text to be spoken, counted by us, and only for endpoints that charge for each."""
     prompt_audio_ms: int = 0
     """The length of a recording to be transcribed, for endpoints that charge for it."""
+    completion_images: int = 0
+    """How many images the answer has, counted by us, and only of what was asked for images alone."""
+    image_variant: str | None = None
+    """Which of an endpoint's prices for an image is theirs: a tier, a quality, or both as in `2K/high`."""
 
 
 @dataclass(slots=True)

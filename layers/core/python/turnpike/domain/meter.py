@@ -74,6 +74,7 @@ class Meter:
         """Of an answer that is no chat's."""
         self.started = True
         self.usage = usage
+        self.media = usage.completion_images
         self.upstream_id = upstream_id
 
     def usage_or_estimate(self, prompt_tokens: int) -> Usage:

@@ -15,6 +15,7 @@ PARTS = (
     "image",
     "image_token",
     "image_output",
+    "output_image",
     "audio",
     "audio_output",
     "input_audio_cache",
@@ -28,7 +29,7 @@ PARTS = (
 )
 """Everything that may have a price, in the order in which prices are written, by OpenRouter's names."""
 
-PER_CALL = frozenset({"request", "image", "web_search"})
+PER_CALL = frozenset({"request", "image", "output_image", "web_search"})
 """The parts whose price is for each of them, and not for a token."""
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -41,6 +42,8 @@ MOST_PER_TOKEN = Decimal("0.01")
 MOST_PER_CALL = Decimal(10)
 
 _NOTHING = Decimal(0)
+_OTHERS = frozenset({"overrides", "output_images"})
+"""What stands among the parts of a price and is none."""
 _MINUTES_A_DAY = 1440
 _SECONDS_A_DAY = 86_400
 _FIRST_DAY = DAYS.index("thursday")
@@ -82,12 +85,13 @@ class PriceOverride:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """USD per token (`request`, `image`, `web_search`, `character`, `second`: each). None means that the part has no
-    price of its own.
+    """USD per token (`request`, `image`, `output_image`, `web_search`, `character`, `second`: each). None means that the
+    part has no price of its own.
 
     `image_token` and `image_output` are per token of the images in the prompt and in the answer; `image` is for each
-    image of the prompt, besides its tokens; `request` is for each search unit of a rerank; `character` is for each of a
-    text to be spoken, and `second` for each of a recording to be transcribed, by the millisecond.
+    image of the prompt, besides its tokens, and `output_image` for each one that was asked for and came; `request` is
+    for each search unit of a rerank; `character` is for each of a text to be spoken, and `second` for each of a
+    recording to be transcribed, by the millisecond.
     """
 
     prompt: Decimal = _NOTHING
@@ -103,17 +107,23 @@ class Pricing:
     image: Decimal | None = None
     image_token: Decimal | None = None
     image_output: Decimal | None = None
+    output_image: Decimal | None = None
     web_search: Decimal | None = None
     character: Decimal | None = None
     second: Decimal | None = None
     overrides: tuple[PriceOverride, ...] = ()
     """Of two that change the same part, the later one wins."""
+    output_images: tuple[tuple[str, Decimal], ...] = ()
+    """What an image costs of a certain variant (`Usage.image_variant`) in the place of `output_image`. The longest name
+    that is the variant, or a part of it, goes."""
 
     @property
     def is_free(self) -> bool:
         """Whether nothing that may be used costs anything, at any length or time."""
-        return not any(getattr(self, part) for part in PARTS) and not any(
-            price for override in self.overrides for _, price in override.parts
+        return (
+            not any(getattr(self, part) for part in PARTS)
+            and not any(price for override in self.overrides for _, price in override.parts)
+            and not any(price for _, price in self.output_images)
         )
 
     @property
@@ -131,6 +141,13 @@ class Pricing:
     def dearest(self, parts: Iterable[str], at_least: Decimal) -> Decimal:
         """The highest of the prices that these parts have, and `at_least`."""
         return max([at_least, *(getattr(self, part) or _NOTHING for part in parts)])
+
+    def image_of(self, variant: str | None) -> Decimal:
+        """What one image of the answer costs."""
+        named = [(name, price) for name, price in self.output_images if variant and _is_part(name, variant)]
+        if named:
+            return max(named, key=lambda pair: len(pair[0]))[1]
+        return self.output_image or _NOTHING
 
     @property
     def output(self) -> Decimal:
@@ -168,8 +185,14 @@ def parse_pricing(prices: Mapping[str, Any]) -> Pricing:
     """`{"prompt": "0.00000015", …, "overrides": [{"min_prompt_tokens": 200000, "prompt": "0.0000003"}]}` as OpenRouter
     prints it. Raises ValueError, TypeError or ArithmeticError.
     """
-    parts = {part: _parse_price(part, price) for part, price in prices.items() if part != "overrides"}
-    return Pricing(**parts, overrides=_parse_overrides(prices.get("overrides", ())))
+    parts = {part: _parse_price(part, price) for part, price in prices.items() if part not in _OTHERS}
+    return Pricing(
+        **parts,
+        overrides=_parse_overrides(prices.get("overrides", ())),
+        output_images=tuple(
+            (name, _parse_price("output_image", price)) for name, price in prices.get("output_images", {}).items()
+        ),
+    )
 
 
 def price(usage: Usage, pricing: Pricing, at_s: float | None = None) -> Cost:
@@ -234,7 +257,8 @@ def multiplied(pricing: Pricing, by: Decimal) -> Pricing:
             replace(override, parts=tuple((part, price * by) for part, price in override.parts))
             for override in pricing.overrides
         )
-    return replace(pricing, **changed, overrides=overrides)
+        images = tuple((name, price * by) for name, price in pricing.output_images)
+    return replace(pricing, **changed, overrides=overrides, output_images=images)
 
 
 def present_price(price: Decimal) -> str:
@@ -284,7 +308,7 @@ def _prompt_cost(usage: Usage, rates: Pricing) -> Decimal:
 
 def _completion_cost(usage: Usage, rates: Pricing) -> Decimal:
     plain = usage.completion_tokens
-    cost = _NOTHING
+    cost = rates.image_of(usage.image_variant) * usage.completion_images if usage.completion_images else _NOTHING
     for tokens, its_price in (
         (usage.reasoning_tokens, rates.internal_reasoning),
         (usage.completion_audio_tokens, rates.audio_output),
@@ -294,6 +318,10 @@ def _completion_cost(usage: Usage, rates: Pricing) -> Decimal:
             cost += its_price * tokens
             plain -= tokens
     return cost + rates.completion * max(0, plain)
+
+
+def _is_part(name: str, variant: str) -> bool:
+    return name == variant or name in variant.split("/")
 
 
 def _parse_price(part: str, text: Any) -> Decimal:

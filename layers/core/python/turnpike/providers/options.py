@@ -16,6 +16,7 @@ _OURS = frozenset(
         # How much of it, which is what the client's credit was held for.
         *("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "maxTokens"),
         *("best_of", "candidateCount", "candidate_count", "n", "num_generations"),
+        *("partial_images", "quality", "resolution", "size"),
         # At which price: these have one that no catalog knows of for this endpoint.
         *("plugins", "search_parameters", "serviceTier", "service_tier", "speed", "tools"),
         *("mcp_servers", "web_search_options", "performanceConfig"),

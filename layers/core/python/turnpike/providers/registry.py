@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from turnpike.domain.catalog import Provider
-from turnpike.ports import OperationAdapter, ProviderAdapter, SpeechAdapter
+from turnpike.ports import OperationAdapter, PartsAdapter, ProviderAdapter, SpeechAdapter
 
 WIRES: Mapping[str, str] = {
     "anthropic": "anthropic.adapter:build_adapter",
@@ -29,6 +29,8 @@ OPERATIONS: Mapping[tuple[str, str], str] = {
     ("embeddings", "google"): "google.embeddings:build_adapter",
     ("embeddings", "mistral"): "mistral.embeddings:build_adapter",
     ("embeddings", "openai_compatible"): "openai_compatible.embeddings:build_adapter",
+    ("image", "google"): "google.images:build_adapter",
+    ("image", "openai_compatible"): "openai_compatible.images:build_adapter",
     ("rerank", "bedrock"): "bedrock.rerank:build_adapter",
     ("rerank", "cohere"): "cohere.rerank:build_adapter",
     ("speech", "google"): "google.speech:build_adapter",
@@ -38,6 +40,9 @@ OPERATIONS: Mapping[tuple[str, str], str] = {
     ("transcription", "openai_compatible"): "openai_compatible.transcription:build_adapter",
 }
 """By operation and wire format, what a wire format offers besides chats; likewise."""
+
+IN_PARTS = frozenset({("image", "openai_compatible")})
+"""Of these, the ones whose answers may come in parts: their adapters are `PartsAdapter`s."""
 
 
 def adapter_for(provider: Provider, wire: str | None = None) -> ProviderAdapter:
@@ -60,6 +65,15 @@ def operation_adapter_for(operation: str, provider: Provider, wire: str | None =
 def speech_adapter_for(provider: Provider, wire: str | None = None) -> SpeechAdapter:
     """Likewise."""
     build: Callable[[str], SpeechAdapter] = _load(OPERATIONS["speech", wire or provider.wire])
+    return build(provider.slug)
+
+
+def parts_adapter_for(operation: str, provider: Provider, wire: str | None = None) -> PartsAdapter | None:
+    """None for what never comes in parts."""
+    name = wire or provider.wire
+    if (operation, name) not in IN_PARTS:
+        return None
+    build: Callable[[str], PartsAdapter] = _load(OPERATIONS[operation, name])
     return build(provider.slug)
 
 

@@ -29,14 +29,21 @@ from turnpike.providers.fetch import Fetcher
 from turnpike.providers.forms import with_form
 from turnpike.providers.options import with_options
 from turnpike.providers.readahead import ReadAhead
-from turnpike.providers.registry import OPERATIONS, adapter_for, operation_adapter_for, speech_adapter_for
-from turnpike.providers.remote_media import has_parts, with_fetched_media
+from turnpike.providers.registry import (
+    OPERATIONS,
+    adapter_for,
+    operation_adapter_for,
+    parts_adapter_for,
+    speech_adapter_for,
+)
+from turnpike.providers.remote_media import has_parts, with_fetched_media, with_fetched_parts
 from turnpike.providers.transport import BROKEN, HEADERS, LATE, PooledTransport, chunks_of, post_form, read_body
 from turnpike.providers.turns import in_turn
 
 if TYPE_CHECKING:
     from turnpike.domain.operation import Operation, OperationRequest, ResultT
     from turnpike.domain.speech import SpeechPiece, SpeechRequest
+    from turnpike.ports import OnPart, PartDecoder
     from turnpike.providers.customer_credentials import CustomerCredentials
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -110,7 +117,9 @@ class HttpUpstream:
     def offers(self, operation: "Operation", endpoint: Endpoint) -> bool:
         return (operation, endpoint.wire or self._find_provider(endpoint.provider).wire) in OPERATIONS
 
-    async def perform(self, request: "OperationRequest[ResultT]", endpoint: Endpoint) -> "ResultT":
+    async def perform(
+        self, request: "OperationRequest[ResultT]", endpoint: Endpoint, on_part: "OnPart | None" = None
+    ) -> "ResultT":
         began = time.monotonic()
         adapter = self._operation_adapter(request.operation, endpoint)
         if request.operation == "transcription":
@@ -118,17 +127,28 @@ class HttpUpstream:
             from turnpike.providers.remote_audio import with_recording
 
             request = await with_recording(request, endpoint, self._fetcher)
+        if request.media:
+            within_s = endpoint.timeouts.first_token_s
+            media, field = request.media, request.media_field
+            request = request.with_media(await with_fetched_parts(media, self._fetcher, field=field, within_s=within_s))
         key, signer = await self._credential(endpoint)
         calls = [
             await self._ready(built, adapter.parse_error, request.provider, endpoint, key, signer)
             for built in adapter.build_requests(request, endpoint, key)
         ]
         within_s = endpoint.timeouts.whole_s - (time.monotonic() - began)
+        result: ResultT
         try:
-            # All of them together take no longer than one may.
-            async with asyncio.timeout(within_s):
-                replies = await in_turn([partial(self._fetch, call, endpoint, within_s) for call in calls], _AT_ONCE)
-            result: ResultT = adapter.parse_replies(replies, request, endpoint)
+            decoder = None if on_part is None else self._part_decoder(request, endpoint)
+            if decoder is None or on_part is None:
+                # All of them together take no longer than one may.
+                async with asyncio.timeout(within_s):
+                    fetches = [partial(self._fetch, call, endpoint, within_s) for call in calls]
+                    replies = await in_turn(fetches, _AT_ONCE)
+                result = adapter.parse_replies(replies, request, endpoint)
+            else:
+                await self._follow(calls[0], endpoint, within_s, decoder, on_part)
+                result = decoder.result()
             return result
         except (*LATE, *BROKEN, UpstreamError) as error:
             failed = _failure(error, endpoint, [secret for call in calls for secret in call.secrets])
@@ -201,6 +221,21 @@ class HttpUpstream:
             raise unreadable(endpoint.provider, "The provider sent an answer that is too large")
         return Reply(response.headers, body)
 
+    async def _follow(
+        self, call: _Call, endpoint: Endpoint, within_s: float, decoder: "PartDecoder", on_part: "OnPart"
+    ) -> None:
+        """Pass on the parts of an answer as they come. Raises as `_fetch`."""
+        left = _MAX_ANSWER_BYTES
+        async with asyncio.timeout(within_s), self._send(call.sent) as response:
+            if response.status_code != 200:
+                raise await _refusal(call, response)
+            async for chunk in chunks_of(response):
+                left -= len(chunk)
+                if left < 0:
+                    raise unreadable(endpoint.provider, "The provider sent an answer that is too large")
+                for part in decoder.feed(chunk):
+                    await on_part(part)
+
     async def _prepare(self, adapter: ProviderAdapter, request: ChatRequest, endpoint: Endpoint) -> _Call:
         """Raises InvalidRequest for what the client sent, UpstreamError for our own credential."""
         if has_parts(request.messages):
@@ -260,6 +295,10 @@ class HttpUpstream:
     def _operation_adapter(self, operation: "Operation", endpoint: Endpoint) -> OperationAdapter:
         provider = self._find_provider(endpoint.provider)
         return operation_adapter_for(operation, provider, endpoint.wire)
+
+    def _part_decoder(self, request: "OperationRequest[ResultT]", endpoint: Endpoint) -> "PartDecoder | None":
+        adapter = parts_adapter_for(request.operation, self._find_provider(endpoint.provider), endpoint.wire)
+        return None if adapter is None else adapter.part_decoder(request, endpoint)
 
     def _adapter(self, endpoint: Endpoint) -> ProviderAdapter:
         provider = self._find_provider(endpoint.provider)

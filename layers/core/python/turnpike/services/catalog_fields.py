@@ -37,9 +37,13 @@ def _pricing(owner: Row, key: str) -> object:
     for part in PARTS:
         if part in row or part in ("prompt", "completion"):
             priced[part] = _price(row, part)
-    steps = _steps(row)
+    steps, images = _steps(row), row.table("output_images")
     row.refuse_unknown()
-    return {**priced, "overrides": steps} if steps else priced
+    if steps:
+        priced["overrides"] = steps
+    if images.values:
+        priced["output_images"] = {name: _price(images, name, MOST_PER_CALL) for name in images.values}
+    return priced
 
 
 def _steps(row: Row) -> list[_Table]:
@@ -67,13 +71,13 @@ def _parts(row: Row) -> _Table:
     return {part: _price(row, part) for part in PARTS if part in row}
 
 
-def _price(row: Row, part: str) -> str:
+def _price(row: Row, part: str, most: Decimal | None = None) -> str:
     text = row.text(part)
     try:
         price = Decimal(text)
     except InvalidOperation:
         raise row.error(part, f"is {text!r}, which is no decimal") from None
-    most = MOST_PER_CALL if part in PER_CALL else MOST_PER_TOKEN
+    most = most or (MOST_PER_CALL if part in PER_CALL else MOST_PER_TOKEN)
     if not price.is_finite() or not 0 <= price <= most:
         raise row.error(part, f"is not between 0 and {most} USD; prices are those of one token")
     return present_price(price)

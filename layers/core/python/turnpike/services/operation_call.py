@@ -7,7 +7,7 @@ from typing import Any, Generic
 from turnpike.domain.catalog import Catalog
 from turnpike.domain.operation import API_TYPES, OperationRequest, ResultT
 from turnpike.domain.routing import Route
-from turnpike.ports import Upstream
+from turnpike.ports import OnPart, Upstream
 from turnpike.services.admit import Admission
 from turnpike.services.attempts import Attempts, Try
 from turnpike.services.generation_call import GenerationCall, Origin
@@ -34,15 +34,26 @@ class OperationCall(GenerationCall, Generic[ResultT]):
         super().__init__(route, attempts, admission, leases=leases, report=report, catalog=catalog, origin=origin)
         self._request = request
         self._upstream = upstream
+        self._streamed = False
 
-    async def perform(self) -> ResultT:
-        """Raises AttemptsFailed when every endpoint failed."""
+    async def perform(self, on_part: OnPart | None = None) -> ResultT:
+        """Raises AttemptsFailed when every endpoint failed.
+
+        `on_part` is given what there is of the result before it is whole. Once it was, no other endpoint is tried:
+        a failure then comes as UpstreamError.
+        """
 
         async def attempt(tried: Try) -> ResultT:
-            result = await self._upstream.perform(self._request, tried.endpoint)
+            async def show(part: Any) -> None:
+                if not tried.meter.started:
+                    tried.meter.started = tried.streams = self._streamed = True
+                    tried.first_content_at = time.monotonic()
+                await on_part(part)  # type: ignore[misc]
+
+            result = await self._upstream.perform(self._request, tried.endpoint, show if on_part else None)
             usage = result.usage or replace(self._request.most_used(tried.endpoint), estimated=True)
             tried.meter.record_result(usage, result.upstream_id)
-            tried.first_content_at = time.monotonic()
+            tried.first_content_at = tried.first_content_at or time.monotonic()
             return result
 
         result = await self._attempts.until_answered(attempt)
@@ -54,7 +65,7 @@ class OperationCall(GenerationCall, Generic[ResultT]):
         prompt_media, prompt_audio = request.input_media
         return {
             "requested_model": request.models[0],
-            "streamed": False,
+            "streamed": self._streamed,
             "user": request.user,
             "session_id": request.session_id,
             "prompt_media": prompt_media,

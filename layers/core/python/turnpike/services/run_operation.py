@@ -7,7 +7,7 @@ from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Catalog, Endpoint
 from turnpike.domain.ids import new_generation_id
 from turnpike.domain.operation import OperationRequest, ResultT
-from turnpike.domain.routing import OPERATION, Policy, Route, plan_route
+from turnpike.domain.routing import OPERATION, PARAMETERS, Policy, Route, plan_route
 from turnpike.services.admit import Admission
 from turnpike.services.admit_operation import AdmitOperation
 from turnpike.services.attempts import Attempts
@@ -84,6 +84,8 @@ class RunOperation:
         def excluded(endpoint: Endpoint) -> str | None:
             if not self.parts.upstream.offers(request.operation, endpoint):
                 return OPERATION
+            if request.unmet(endpoint):
+                return PARAMETERS
             return policy(endpoint) if policy else None
 
         return excluded

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from pydantic import Field
 from starlette.datastructures import Headers
@@ -48,6 +48,21 @@ def common_members(body: OperationBody, headers: Headers) -> dict[str, Any]:
 RequestT = TypeVar("RequestT", bound=OperationRequest[Any])
 
 
+class PartStream(Protocol):
+    """Shows a client what there is of a result while the rest is still made; one response, from its first part on."""
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was shown, and so the status is sent."""
+
+    async def show(self, part: Any) -> None: ...
+    async def end(self, call: Any, request: Any, result: Any) -> None:
+        """What is still to come, and the end of the response."""
+
+    async def break_off(self, error: TurnpikeError) -> None:
+        """The end of a response that cannot be finished, though HTTP 200 was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperationSkin(Generic[RequestT, ResultT]):
     """How the clients of one operation ask, and how they are answered."""
@@ -58,6 +73,11 @@ class OperationSkin(Generic[RequestT, ResultT]):
     present: Callable[[OperationCall[ResultT], RequestT, ResultT], Response]
     read: Callable[[Request], Awaitable[Mapping[str, Any]]] = read_json
     """The body, for an operation that takes more than JSON."""
+
+    stream: Callable[[Send, Mapping[str, str]], PartStream] | None = None
+    """How parts of a result are shown, given the headers of the response; None where there never are any."""
+    is_streamed: Callable[[RequestT], bool] = lambda _: False
+    """Whether this client wants to see them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +96,20 @@ class OperationEndpoint(Generic[RequestT, ResultT]):
         request = self.skin.parse_request(content, headers)
         call = await self.run(principal, request, origin_from(scope, headers, arrived_at))
         told = {"x-generation-id": call.id}
+        wanted = self.skin.is_streamed(request)
+        stream = self.skin.stream(send, told) if self.skin.stream is not None and wanted else None
         try:
-            result = await call.perform()
+            result = await call.perform(None if stream is None else stream.show)
+            if stream is not None and stream.started:
+                await stream.end(call, request, result)
+                return
             response = self.skin.present(call, request, result)
             response.headers.update(told)
             await response(scope, receive, send)
         except TurnpikeError as error:
-            await error_response(error, present_error_body(error, call.id), told)(scope, receive, send)
+            if stream is not None and stream.started:
+                await stream.break_off(error)
+            else:
+                await error_response(error, present_error_body(error, call.id), told)(scope, receive, send)
         finally:
             await call.report()

@@ -157,7 +157,7 @@ def unmet_parameters(request: RoutedRequest, endpoint: Endpoint) -> list[str]:
     """What the client requires and the endpoint would drop."""
     demanded = demanded_parameters(request) if request.provider.require_parameters else ()
     unmet = {name for name in demanded if not takes(endpoint, name)}
-    return sorted(unmet | (request.demands - endpoint.supported_parameters))
+    return sorted(unmet | (request.demands - endpoint.supported_parameters) | set(request.unmet(endpoint)))
 
 
 def _first_unmet(conditions: Iterable[Condition], endpoint: Endpoint) -> str | None:

@@ -1,8 +1,9 @@
 """What routing reads of a request, whichever kind it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import PromptPlugins, ProviderPreferences
 
 
@@ -34,3 +35,6 @@ class RoutedRequest(Protocol):
     @property
     def demands(self) -> frozenset[str]:
         """Parameters that no endpoint may drop, whatever the preferences say."""
+
+    def unmet(self, endpoint: Endpoint) -> Sequence[str]:
+        """Of such parameters, those that this endpoint would drop though it may take them by their names."""

@@ -85,6 +85,7 @@ def parse_usage(given: Json) -> Usage:
         reasoning_tokens=reasoning,
         prompt_audio_tokens=_count(of_prompt, "audio_tokens"),
         completion_audio_tokens=_count(of_completion, "audio_tokens"),
+        completion_image_tokens=_count(of_completion, "image_tokens"),
         web_search_requests=searches,
     )
 

@@ -1,0 +1,16 @@
+"""The two addresses at which images are asked for; a request is the same at both."""
+
+from turnpike.api.images.parse import parse_image_request
+from turnpike.api.images.present import ImageEvents, present_images, present_images_for_openai
+from turnpike.api.inference.operation import OperationSkin
+from turnpike.domain.images import ImageRequest
+
+
+def _is_streamed(request: ImageRequest) -> bool:
+    return request.stream
+
+
+IMAGES = OperationSkin(parse_image_request, present_images, stream=ImageEvents, is_streamed=_is_streamed)
+OPENAI_IMAGES = OperationSkin(
+    parse_image_request, present_images_for_openai, stream=ImageEvents, is_streamed=_is_streamed
+)
