@@ -62,6 +62,19 @@ DIFFERENCES = (
         "models.dev has what OpenRouter lists for their cache, genai-prices has nothing for it",
         "https://openrouter.ai/docs/guides/best-practices/prompt-caching",
     ),
+    Difference(
+        "openrouter",
+        {
+            "google/gemini-2.5-flash-image": {"output_image_mtok": "30"},
+            "google/gemini-3-pro-image-preview": {"output_image_mtok": "120"},
+            "google/gemini-3.1-flash-image-preview": {"output_image_mtok": "60"},
+            "openai/gpt-5-image": {"output_image_mtok": "40"},
+            "openai/gpt-5-image-mini": {"output_image_mtok": "8"},
+            "openai/gpt-5.4-image-2": {"output_image_mtok": "30"},
+        },
+        "neither list has that tokens of images cost more than those of text, at OpenRouter as at their own provider",
+        "https://openrouter.ai/docs/guides/overview/multimodal/image-generation",
+    ),
 )
 BORROWED = "azure"
 """genai-prices has few prices of Azure's own and takes OpenAI's, DeepSeek's and others' for the rest. models.dev has

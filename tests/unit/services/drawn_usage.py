@@ -8,7 +8,7 @@ from turnpike.domain.chat import Usage
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Tokens that belong to one kind each; `images` and `searches` are counted by themselves."""
+    """Tokens that belong to one kind each; `images`, `searches` and `drawings` are counted by themselves."""
 
     text: int = 0
     image: int = 0
@@ -23,6 +23,8 @@ class Drawn:
     painted: int = 0
     images: int = 0
     searches: int = 0
+    drawings: int = 0
+    """Images of the answer."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -45,6 +47,7 @@ class Drawn:
             cached_audio_tokens=self.cached_audio,
             prompt_image_tokens=self.image,
             prompt_images=self.images,
+            completion_images=self.drawings,
         )
 
 
@@ -52,7 +55,7 @@ def draw(random: Random, steps: list[int], *, is_full: bool) -> Drawn:
     """Some of every kind, or with `is_full` of all of them. Where prices change above `steps` tokens of prompt, such a
     prompt is one token below a step, right at it, one above it, or well above.
     """
-    most = {"images": 5, "searches": 5}
+    most = {"images": 5, "searches": 5, "drawings": 5}
     drawn = Drawn(
         **{
             field.name: random.randint(1, most.get(field.name, 6_000)) if is_full or random.random() < 0.7 else 0

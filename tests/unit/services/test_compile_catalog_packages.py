@@ -64,7 +64,8 @@ def test_prices_are_exact_and_sensible(models: dict[str, Any]) -> None:
         for row in model["endpoints"]:
             for part in ("prompt", "completion"):
                 assert 0 <= Decimal(row["pricing"][part]) <= MOST_PER_TOKEN
-            assert all(isinstance(row["pricing"][part], str) for part in row["pricing"] if part != "overrides")
+            parts = set(row["pricing"]) - {"overrides", "output_images"}
+            assert all(isinstance(row["pricing"][part], str) for part in parts)
 
 
 def test_every_place_is_there(compiled: CompiledCatalog, models: dict[str, Any]) -> None:
@@ -251,3 +252,41 @@ def test_what_embeds_and_ranks_is_served_over_wires_that_can(models: dict[str, A
                 assert (operation, wire) in OPERATIONS, (slug, served["provider"])
                 counted[operation] += 1
     assert counted == {"embeddings": 12, "rerank": 3}
+
+
+_IMAGE_PARTS = {
+    "prompt": "input_mtok",
+    "completion": "output_mtok",
+    "image_token": "input_image_mtok",
+    "image_output": "output_image_mtok",
+    "input_cache_read": "cache_read_mtok",
+}
+DRAWING = {
+    "openai/gpt-image-1-mini": "openai",
+    "openai/gpt-image-1.5": "openai",
+    "openai/gpt-image-2": "openai",
+    "openai/gpt-image-2.5-flare": "openai",
+    "openai/gpt-image-2.5-sunburst": "openai",
+}
+
+
+@pytest.mark.parametrize("slug", DRAWING)
+def test_the_shipped_prices_of_images_are_those_of_genai_prices(models: dict[str, Any], slug: str) -> None:
+    listed = {provider["id"]: provider for provider in catalog.installed_genai_prices()}  # type: ignore[attr-defined]
+    served = at(models, slug, DRAWING[slug])
+    [found] = [each for each in listed[DRAWING[slug]]["models"] if each["id"] == served["upstream_model"]]
+    # What an image read from the cache costs is left out: no answer tells of one.
+    theirs = {ours: found["prices"][name] for ours, name in _IMAGE_PARTS.items() if name in found["prices"]}
+    assert {part: Decimal(price) * 1_000_000 for part, price in served["pricing"].items()} == {
+        part: Decimal(str(price)) for part, price in theirs.items()
+    }
+
+
+def test_images_have_prices_by_their_tier(compiled: CompiledCatalog) -> None:
+    catalog = ArtefactCatalog(compiled.artefact, {"XAI_API_KEY": "key"})
+    [served] = catalog.get_model("x-ai/grok-imagine-image-quality").endpoints
+    pricing = served.pricing
+    assert not pricing.is_free
+    assert [pricing.image_of(variant) for variant in (None, "1K", "2K", "2K/high")] == [
+        Decimal(price) for price in ("0.05", "0.05", "0.07", "0.07")
+    ]

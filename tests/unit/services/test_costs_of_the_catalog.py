@@ -46,7 +46,7 @@ supported_parameters = ["max_tokens"]
 [[models.endpoints]]
 provider = "acme"
 upstream_model = "all"
-pricing = { prompt = "0.000001", completion = "0.000003", request = "0.0017", image = "0.00289", image_token = "0.0000013", image_output = "0.0000037", audio = "0.0000071", audio_output = "0.0000113", input_audio_cache = "0.0000019", input_cache_read = "0.00000011", input_cache_write = "0.00000131", input_cache_write_1h = "0.00000223", internal_reasoning = "0.0000041", web_search = "0.0101", character = "0.0000157", second = "0.000061", overrides = [{ min_prompt_tokens = 9000, prompt = "0.0000023", image_token = "0.0000029", internal_reasoning = "0.0000083" }, { utc_start = 2200, utc_end = 200, utc_days = ["friday", "sunday"], prompt = "0.00000061", audio = "0.0000017", web_search = "0.0053", input_cache_write_1h = "0.00000127" }] }
+pricing = { prompt = "0.000001", completion = "0.000003", request = "0.0017", image = "0.00289", image_token = "0.0000013", image_output = "0.0000037", output_image = "0.0403", audio = "0.0000071", audio_output = "0.0000113", input_audio_cache = "0.0000019", input_cache_read = "0.00000011", input_cache_write = "0.00000131", input_cache_write_1h = "0.00000223", internal_reasoning = "0.0000041", web_search = "0.0101", character = "0.0000157", second = "0.000061", overrides = [{ min_prompt_tokens = 9000, prompt = "0.0000023", image_token = "0.0000029", internal_reasoning = "0.0000083" }, { utc_start = 2200, utc_end = 200, utc_days = ["friday", "sunday"], prompt = "0.00000061", audio = "0.0000017", web_search = "0.0053", input_cache_write_1h = "0.00000127" }] }
 
 [[models.endpoints]]
 provider = "acme"
@@ -68,6 +68,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "painted": ("image_output", "completion"),
     "images": ("image",),
     "searches": ("web_search",),
+    "drawings": ("output_image",),
 }
 """By what each costs: the first of these parts that has a price. Cached sound depends on what is cheaper cached."""
 
@@ -87,7 +88,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def rates_of(row: Mapping[str, Any], prompt_tokens: int, at: datetime) -> dict[str, Fraction]:
-    rates = {part: Fraction(text) for part, text in row.items() if part != "overrides"}
+    rates = {part: Fraction(text) for part, text in row.items() if part in PARTS}
     for step in row.get("overrides", ()):
         start, end, now = step.get("utc_start", 0), step.get("utc_end", 2400), at.hour * 100 + at.minute
         is_now = start <= now < end if start < end else not end <= now < start
@@ -126,7 +127,7 @@ def as_nano(cost: Fraction) -> int:
 def draws(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Drawn, datetime]]:
     random = Random(8)
     own = [row for row in rows if "image" in row]
-    assert len(own) == 2
+    assert len(own) == 4
     for place in range(DRAWS):
         # Every endpoint in turn, then those that have every price.
         row = rows[place] if place < len(rows) else random.choice(own)
