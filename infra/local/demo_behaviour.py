@@ -8,6 +8,8 @@ MODEL = "chat"
 """The one that talks; `chat?ttft_ms=200&chunks=40` is the same with a behaviour."""
 EMBEDDING = "embed"
 """The one that makes vectors; of the behaviours it has `ttft_ms` and `status`."""
+IMAGE = "draw"
+"""The one that draws; of the behaviours it has `ttft_ms` and `status`, and `chunk_ms` before each event of a stream."""
 
 
 @dataclass(frozen=True, slots=True)

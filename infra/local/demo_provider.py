@@ -17,8 +17,9 @@ import uvicorn
 
 from infra.local.demo_answer import Answer, build_answer
 from infra.local.demo_audio import SPEECH, TRANSCRIPTION, present_speech, present_transcript, read_form
-from infra.local.demo_behaviour import EMBEDDING, MODEL, Behaviour, parse_behaviour
+from infra.local.demo_behaviour import EMBEDDING, IMAGE, MODEL, Behaviour, parse_behaviour
 from infra.local.demo_embeddings import present_embeddings
+from infra.local.demo_images import present_image_events, present_images
 from infra.local.demo_wire import DONE, present_chunks, present_completion, present_error, present_models
 
 Scope = MutableMapping[str, Any]
@@ -56,7 +57,7 @@ class DemoProvider:
             case _ if not self._is_authorized(scope):
                 await _respond(send, 401, present_error(401, "Incorrect API key provided."))
             case "GET", "/v1/models":
-                await _respond(send, 200, present_models([MODEL, EMBEDDING, SPEECH, TRANSCRIPTION]))
+                await _respond(send, 200, present_models([MODEL, EMBEDDING, IMAGE, SPEECH, TRANSCRIPTION]))
             case "POST", "/v1/chat/completions":
                 await self._chat(await _read(receive), receive, send)
             case "POST", "/v1/embeddings":
@@ -65,6 +66,8 @@ class DemoProvider:
                 await self._speak(await _read(receive), send)
             case "POST", "/v1/audio/transcriptions":
                 await self._transcribe(_content_type(scope), await _read(receive), send)
+            case "POST", "/v1/images/generations":
+                await self._draw(await _read(receive), send)
             case _:
                 await _respond(send, 404, present_error(404, "There is no such path."))
 
@@ -96,15 +99,7 @@ class DemoProvider:
     async def _embed(self, raw: bytes, send: Send) -> None:
         try:
             body = orjson.loads(raw)
-            name, _, options = str(body["model"]).partition("?")
-            behaviour = parse_behaviour(f"{MODEL}?{options}") if name == EMBEDDING else None
-            if behaviour is None:
-                await _respond(send, 404, present_error(404, f"The model `{name}` makes no embeddings."))
-                return
-            self.requests[body["model"]] += 1
-            await asyncio.sleep(behaviour.ttft_ms / 1000)
-            if behaviour.status != 200:
-                await _respond(send, behaviour.status, present_error(behaviour.status, _FAILURE))
+            if await self._behave(str(body["model"]), EMBEDDING, send) is None:
                 return
             answer = present_embeddings(body)
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
@@ -141,6 +136,25 @@ class DemoProvider:
             await _respond(send, 400, present_error(400, message))
             return
         await _respond(send, 200, answer)
+
+    async def _draw(self, raw: bytes, send: Send) -> None:
+        try:
+            body = orjson.loads(raw)
+            behaviour = await self._behave(str(body["model"]), IMAGE, send)
+            if behaviour is None:
+                return
+            if not body.get("stream"):
+                await _respond(send, 200, present_images(body))
+                return
+            events = present_image_events(body)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            await _respond(send, 400, present_error(400, "A `prompt` and a `size` such as 512x512 are required."))
+            return
+        await _start(send, 200, _EVENTS)
+        for event in events:
+            await asyncio.sleep(behaviour.chunk_ms / 1000)
+            await _write(send, event)
+        await _write(send, b"", more=False)
 
     async def _behave(self, model: str, known: str, send: Send) -> Behaviour | None:
         """Waits and fails as the model's name says; None when that was the answer."""

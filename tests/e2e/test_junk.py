@@ -20,6 +20,7 @@ PATHS = (
     "/messages",
     "/messages/count_tokens",
     "/embeddings",
+    "/images",
     "/rerank",
     "/audio/speech",
     "/audio/transcriptions",

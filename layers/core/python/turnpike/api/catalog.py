@@ -24,6 +24,7 @@ from turnpike.api.present_catalog import (
     present_provider,
 )
 from turnpike.api.present_feed import MEDIA_TYPE, present_feed
+from turnpike.api.present_images import draws, present_image_endpoints, present_image_model
 from turnpike.api.resource import resource
 from turnpike.domain.catalog import Catalog, Model
 from turnpike.domain.errors import ModelNotFound, NotFound, TemporarilyBusy, Unauthenticated
@@ -60,6 +61,8 @@ def routes(
         resource("/models/{author}/{slug}/endpoints", get=reads.list_endpoints),
         resource("/model/{author}/{slug}", get=reads.get_model),
         resource("/embeddings/models", get=reads.list_embedding_models),
+        resource("/images/models", get=reads.list_image_models),
+        resource("/images/models/{author}/{slug}/endpoints", get=reads.list_image_endpoints),
         resource("/endpoints/zdr", get=reads.list_zdr_endpoints),
         resource("/providers", get=reads.list_providers),
     ]
@@ -100,6 +103,21 @@ class _Reads:
             return self._page(answers, found, request, "/embeddings/models")
 
         return respond(request, answers.kept(_address(request), content), _PUBLIC)
+
+    async def list_image_models(self, request: Request) -> Response:
+        answers = self._answers()
+
+        def content() -> object:
+            return {"data": [present_image_model(model) for model in answers.catalog.models if draws(model)]}
+
+        return respond(request, answers.kept("/images/models", content), _PUBLIC)
+
+    async def list_image_endpoints(self, request: Request) -> Response:
+        catalog = self._answers().catalog
+        _, model = _find(catalog, request)
+        if not draws(model):
+            raise NotFound(f"{model.id} draws no images; GET /images/models lists those that do")
+        return respond(request, build_answer(present_image_endpoints(model, catalog)), _PUBLIC)
 
     async def count_models(self, request: Request) -> Response:
         facts = Facts(self._answers().catalog, _NO_REPORT, self._now())

@@ -58,7 +58,10 @@ class ImageStream:
                 return [PartialImage(str(content["b64_json"]), int(content.get("partial_image_index") or 0))]
             if kind.endswith(".completed"):
                 self._images.append(image_of(content, content))
-                self._usages.append(parse_usage(content.get("usage")))
+                usage = parse_usage(content.get("usage"))
+                if usage is not None:
+                    # Of several images, the last may tell for all of them.
+                    self._usages.append(usage)
         except (AttributeError, LookupError, TypeError, ValueError):
             raise unreadable(self._provider, _NO_ANSWER) from None
         return []
