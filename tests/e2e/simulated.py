@@ -83,6 +83,16 @@ RANKING: Mapping[str, tuple[str, str]] = {
 """The same of `sim/rerank-<name>`."""
 UNIT_NANO_USD = 2_000_000
 
+DRAWING: Mapping[str, tuple[str, str]] = {
+    "openai": ("openai", "gpt-image-2"),
+    "xai": ("xai", "grok-imagine-image"),
+    "google": ("sim-google", "gemini-3.1-flash-image"),
+    "openrouter": ("openrouter", "google/gemini-3.1-flash-image"),
+}
+"""Provider and upstream model of `sim/draw-<name>`: dialects go by the provider's own name."""
+DRAWN_NANO_USD, REFERENCE_NANO_USD, IMAGE_NANO_USD = 30_000, 3_000, 20_000_000
+"""Of a token of an image, drawn or to go by, and of an image at xAI."""
+
 _PROVIDER = """
 [providers.{slug}]
 name = "{name}"
@@ -176,6 +186,24 @@ FOUR_WIRES = ("openai_compatible", "anthropic", "google", "bedrock")
 """As unlike each other as can be, for tests of what clients do by themselves."""
 
 
+_DRAWING = """
+[[models]]
+id = "{model_id}"
+name = "{model_id}"
+description = "Served by the simulator."
+created = 1767225600
+context_length = 32768
+input_modalities = ["text", "image"]
+output_modalities = ["text", "image"]
+supported_parameters = ["max_tokens"]
+
+  [[models.endpoints]]
+  provider = "{provider}"
+  upstream_model = "{upstream_model}"
+  pricing = {pricing}
+"""
+
+
 def slug_of(wire: str) -> str:
     return f"sim-{wire.replace('_', '-')}"
 
@@ -211,13 +239,24 @@ def catalog() -> str:
         )
         for name, (wire, model) in models.items()
     ]
+    parts += [
+        _DRAWING.format(
+            model_id=f"sim/draw-{name}",
+            provider=provider,
+            upstream_model=model,
+            pricing='{ prompt = "0", completion = "0", output_image = "0.02" }'
+            if provider == "xai"
+            else '{ prompt = "0.000002", completion = "0.00001", image_output = "0.00003", image_token = "0.000003" }',
+        )
+        for name, (provider, model) in DRAWING.items()
+    ]
     return "".join([*parts, _SOUND])
 
 
 def variables(address: str) -> dict[str, str]:
     """Keys and addresses of all the providers."""
     paths = {slug_of(wire): f"/{tested.mount}{tested.path}" for wire, tested in WIRES.items()}
-    paths["sim-spare"] = "/openai_compatible/v1"
+    paths |= dict.fromkeys(("sim-spare", "openai", "xai", "openrouter"), "/openai_compatible/v1")
     found: dict[str, str] = {}
     for slug, path in paths.items():
         prefix = slug.upper().replace("-", "_")

@@ -11,6 +11,7 @@ from tests.simulator.operations.google import embed_as_google
 from tests.simulator.operations.google_speech import speak_as_google
 from tests.simulator.operations.openai_audio import speak_as_openai, transcribe_as_openai
 from tests.simulator.operations.openai_embeddings import embed_as_azure, embed_as_mistral, embed_as_openai
+from tests.simulator.operations.openai_images import draw_as_openai
 from tests.simulator.wires.wire import Target
 
 Perform = Callable[[Request, Target, str], Reply]
@@ -29,5 +30,6 @@ OPERATIONS: Mapping[tuple[str, str], Perform] = {
     ("openai_compatible", "speech"): speak_as_openai,
     ("openai_compatible", "transcription"): transcribe_as_openai,
     ("google", "speech"): speak_as_google,
+    ("openai_compatible", "images"): draw_as_openai,
 }
 """By wire and operation."""

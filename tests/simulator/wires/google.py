@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.simulator.asked import Asked, Json, Reading, bearer, body_of, check_key, unknown_of, words
+from tests.simulator.drawings import IMAGE_TOKENS, png_of
 from tests.simulator.http import Reply, Request, json_reply
 from tests.simulator.said import Said, sign
 from tests.simulator.trouble import Trouble
@@ -24,6 +25,8 @@ _IN_CONFIG = words(
     "responseMimeType responseModalities responseSchema seed speechConfig stopSequences temperature "
     "thinkingConfig topK topP"
 )
+_SHAPES = words("aspectRatio imageSize")
+_SIZES = words("512 1K 2K 4K")
 _STATUSES = {
     "auth": "UNAUTHENTICATED",
     "not_found": "NOT_FOUND",
@@ -59,17 +62,25 @@ class Google:
                 # Told with status 400, not 401.
                 raise Trouble("invalid", "API key not valid. Please pass a valid API key.")
         body = body_of(request)
-        options = frozenset(["array"] if target.stream and request.query.get("alt") != "sse" else [])
+        options = frozenset(
+            [
+                *(["array"] if target.stream and request.query.get("alt") != "sse" else []),
+                *(["image"] if "-image" in str(target.model) else []),
+            ]
+        )
         return _read(body, str(target.model), bool(target.stream), options)
 
     def whole(self, said: Said, asked: Asked) -> bytes:
-        return dump(_answer(said, list(_whole_parts(said)), _STOP[said.finish]))
+        whole = _answer(said, list(_whole_parts(said)), _STOP[said.finish])
+        return dump(_drawn(whole, said) if "image" in asked.options else whole)
 
     def events(self, said: Said, asked: Asked) -> Iterator[bytes]:
         """An array of them without `alt=sse`."""
+        *first, last = _chunks(said)
+        parts = [*first, _drawn(last, said) if "image" in asked.options else last]
         if "array" not in asked.options:
-            return map(data_event, _chunks(said))
-        chunks = [json.dumps(chunk).encode() for chunk in _chunks(said)]
+            return map(data_event, parts)
+        chunks = [json.dumps(chunk).encode() for chunk in parts]
         return iter([b"[" + chunks[0], *(b",\r\n" + chunk for chunk in chunks[1:]), b"]"])
 
     def refusal(self, trouble: Trouble) -> Reply:
@@ -96,6 +107,11 @@ def _read(body: Json, model: str, stream: bool, options: frozenset[str]) -> Aske
         raise Trouble("invalid", f'Invalid JSON payload received. Unknown name "{unknown}": Cannot find field.')
     if not body.get("contents"):
         raise Trouble("invalid", "* GenerateContentRequest.contents: contents is not specified")
+    shape = config.get("imageConfig") or {}
+    if shape and ("-image" not in model or unknown_of(shape, _SHAPES) or shape.get("imageSize", "1K") not in _SIZES):
+        raise Trouble("invalid", "Invalid value at 'generation_config.image_config'")
+    if "IMAGE" in config.get("responseModalities", ()) and "-image" not in model:
+        raise Trouble("invalid", "This model does not support the requested response modalities: image")
     media: list[str] = []
     read = _read_turns(body["contents"], media, signed=model.startswith("gemini-3"))
     thinking = config.get("thinkingConfig") or {}
@@ -237,6 +253,17 @@ def _parts(said: Said) -> Iterator[Json]:
     yield from _calls(said)
     if said.reasoning and not said.calls:
         yield {"text": "", "thoughtSignature": sign("text")}
+
+
+def _drawn(answer: Json, said: Said) -> Json:
+    """The same with an image, and its tokens. https://ai.google.dev/gemini-api/docs/image-generation"""
+    image = {"mimeType": "image/png", "data": png_of(said.whole_text)}
+    answer["candidates"][0]["content"]["parts"].append({"inlineData": image})
+    usage = answer["usageMetadata"]
+    usage["candidatesTokenCount"] += IMAGE_TOKENS
+    usage["totalTokenCount"] += IMAGE_TOKENS
+    usage["candidatesTokensDetails"] = [{"modality": "IMAGE", "tokenCount": IMAGE_TOKENS}]
+    return answer
 
 
 def _calls(said: Said) -> Iterator[Json]:

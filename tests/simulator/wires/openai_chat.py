@@ -16,6 +16,7 @@ from tests.simulator.asked import (
     unknown_of,
     words,
 )
+from tests.simulator.drawings import IMAGE_TOKENS, png_of
 from tests.simulator.http import Reply, Request, json_reply
 from tests.simulator.said import CREATED, Call, Said
 from tests.simulator.trouble import Trouble
@@ -27,6 +28,7 @@ _KNOWN = words(
     "prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier stop store "
     "stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity web_search_options"
 )
+_OPENROUTERS = words("image_config usage")
 _IN_MESSAGES: Mapping[str, frozenset[str]] = {
     "system": frozenset(("role", "content", "name")),
     "developer": frozenset(("role", "content", "name")),
@@ -54,21 +56,33 @@ class OpenAIChat:
             return Target(operation="embeddings")
         if path.startswith("/v1/audio/"):
             return Target(operation={"speech": "speech", "transcriptions": "transcription"}[path[10:]])
+        if path in ("/v1/images/generations", "/v1/images/edits"):
+            return Target(operation="images", api=path.rpartition("/")[2])
         return Target() if path == "/v1/chat/completions" else None
 
     def check(self, request: Request, target: Target, key: str) -> Asked:
         check_key(bearer(request), key, "Incorrect API key provided: sim-****.")
         body = body_of(request)
-        unknown = unknown_of(body, self.known)
+        # Models of other authors are OpenRouter's, which takes more.
+        unknown = unknown_of(body, self.known | _OPENROUTERS if "/" in str(body.get("model")) else self.known)
         if unknown:
             raise Trouble("invalid", f"Unknown parameter: '{unknown}'.", param=unknown)
         return read_chat(body)
 
     def whole(self, said: Said, asked: Asked) -> bytes:
-        return dump(whole_chat(said))
+        whole = whole_chat(said)
+        if "image" in asked.options:
+            whole["choices"][0]["message"]["images"] = [_image(said)]
+            _count_image(whole["usage"])
+        return dump(whole)
 
     def events(self, said: Said, asked: Asked) -> Iterator[bytes]:
+        draws = "image" in asked.options
         for chunk in chunks_of(said, usage="usage" in asked.options):
+            if draws and chunk["choices"] and chunk["choices"][0]["finish_reason"]:
+                chunk["choices"][0]["delta"] = {"images": [_image(said)]}
+            if draws and chunk.get("usage"):
+                _count_image(chunk["usage"])
             yield data_event(chunk)
         yield DONE
 
@@ -116,7 +130,12 @@ def read_chat(body: Json, in_messages: Mapping[str, frozenset[str]] | None = _IN
         reasons=body.get("reasoning_effort", "none") != "none",
         max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
         prompt_chars=read.chars,
-        options=frozenset(["usage"] if options.get("include_usage") else []),
+        options=frozenset(
+            [
+                *(["usage"] if options.get("include_usage") else []),
+                *(["image"] if "image" in body.get("modalities", ()) else []),
+            ]
+        ),
     )
 
 
@@ -229,6 +248,17 @@ def _deltas(said: Said) -> Iterator[Json]:
         yield {"tool_calls": [{**_call(call), "index": index, "function": {"name": call.name, "arguments": ""}}]}
         for fragment in call.fragments:
             yield {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}
+
+
+def _image(said: Said) -> Json:
+    """As OpenRouter has it: https://openrouter.ai/docs/guides/overview/multimodal/image-generation"""
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{png_of(said.whole_text)}"}}
+
+
+def _count_image(usage: Json) -> None:
+    usage["completion_tokens"] += IMAGE_TOKENS
+    usage["total_tokens"] += IMAGE_TOKENS
+    usage["completion_tokens_details"]["image_tokens"] = IMAGE_TOKENS
 
 
 def _call(call: Call) -> Json:

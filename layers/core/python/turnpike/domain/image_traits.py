@@ -39,6 +39,8 @@ class ImageTraits:
     backgrounds: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     compresses: bool = False
+    moderates: bool = False
+    """Whether it can be told how strict to be about what it draws."""
     seeds: bool = False
     streams: bool = False
     at_once: int = 1
@@ -105,6 +107,7 @@ _GPT_IMAGE = ImageTraits(
     backgrounds=("auto", "transparent", "opaque"),
     formats=("png", "jpeg", "webp"),
     compresses=True,
+    moderates=True,
     streams=True,
     at_once=10,
     references=16,

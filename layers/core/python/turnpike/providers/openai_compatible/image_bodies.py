@@ -55,9 +55,9 @@ def build_body(
         "background": request.background if request.background in traits.backgrounds else None,
         "output_format": request.output_format if request.output_format in traits.formats else None,
         "output_compression": request.output_compression if traits.compresses and _is_lossy(request) else None,
-        "moderation": request.moderation if traits.backgrounds else None,
+        "moderation": request.moderation if traits.moderates else None,
         "seed": request.seed if traits.seeds else None,
-        "user": request.user,
+        "user": request.user if "user" in endpoint.supported_parameters else None,
     }
     body.update({name: value for name, value in chosen.items() if value is not None})
     if streams:
