@@ -13,6 +13,9 @@ ASPECT_RATIOS = (
 )
 """Reference 7.11."""
 
+_WIDTH_OF_4K = 3_840
+"""Its own name for everybody, though it has only half of the square's pixels."""
+_LESS = 0.999
 _SAME_RATIO = 1.02
 """1536x864 and 1820x1024 are both 16:9, as far as whole pixels can be."""
 
@@ -38,8 +41,10 @@ def ratio_of(aspect_ratio: str) -> float:
 
 
 def tier_of(width: int, height: int) -> str:
-    """The nearest one."""
-    return min(TIERS, key=lambda tier: _distance(TIERS[tier], math.sqrt(width * height)))
+    """The nearest one by all of its pixels, and of two that are as near the smaller."""
+    if max(width, height) >= _WIDTH_OF_4K:
+        return "4K"
+    return min(TIERS, key=lambda tier: _distance(TIERS[tier], math.sqrt(width * height) * _LESS))
 
 
 def nearest_ratio(wanted: float, offered: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.image_sizes import ASPECT_RATIOS, TIERS, PixelLimits, fitted, nearest_tier
@@ -16,12 +16,21 @@ from turnpike.domain.image_sizes import ASPECT_RATIOS, TIERS, PixelLimits, fitte
 Quality = Literal["low", "medium", "high", "xhigh", "max"]
 QUALITIES: tuple[Quality, ...] = ("low", "medium", "high", "xhigh", "max")
 
-Tokens = Callable[[float | None, str | None, Quality | None], int]
-"""The most that one image takes of a shape (width by height), a tier and a quality, of which None is the model's own
-choice."""
+
+class Wanted(NamedTuple):
+    """Of one image; None is the model's own choice. `ratio` is width by height, `pixels` how many in all."""
+
+    ratio: float | None
+    tier: str | None
+    pixels: int | None
+    quality: Quality | None
 
 
-def _no_tokens(_ratio: float | None, _tier: str | None, _quality: Quality | None) -> int:
+Tokens = Callable[[Wanted], int]
+"""The most that one image takes."""
+
+
+def _no_tokens(_: Wanted) -> int:
     return 0
 
 
@@ -79,22 +88,22 @@ _GEMINI_3_PRO = {"1K": 1_120, "2K": 1_120, "4K": 2_000}
 _GEMINI_31_FLASH = {"512": 747, "1K": 1_120, "2K": 1_680, "4K": 2_520}
 
 
-def _gpt_image_1(_ratio: float | None, _tier: str | None, quality: Quality | None) -> int:
-    return _GPT_IMAGE_1[quality or "high"]
+def _gpt_image_1(wanted: Wanted) -> int:
+    return _GPT_IMAGE_1[wanted.quality or "high"]
 
 
-def _gpt_image_2(ratio: float | None, tier: str | None, quality: Quality | None) -> int:
+def _gpt_image_2(wanted: Wanted) -> int:
     # Left to itself it chooses among the standard sizes.
-    edge = TIERS[tier or "1.5K"]
-    width, height = fitted(ratio or 1.0, edge * edge, _GPT_IMAGE_2_LIMITS)
-    patches = _PATCHES[quality or "high"]
+    pixels = wanted.pixels or TIERS[wanted.tier or "1.5K"] ** 2
+    width, height = fitted(wanted.ratio or 1.0, pixels, _GPT_IMAGE_2_LIMITS)
+    patches = _PATCHES[wanted.quality or "high"]
     short = -(-patches * min(width, height) // max(width, height))
     return patches * short * (2_000_000 + width * height) // 4_000_000 + 1
 
 
 def _by_tier(counts: Mapping[str, int]) -> Tokens:
-    def tokens(_ratio: float | None, tier: str | None, _quality: Quality | None) -> int:
-        return counts[nearest_tier(tier or "1K", tuple(counts))]
+    def tokens(wanted: Wanted) -> int:
+        return counts[nearest_tier(wanted.tier or "1K", tuple(counts))]
 
     return tokens
 
@@ -168,7 +177,7 @@ def _stated(parameters: frozenset[str], most_tokens: int) -> ImageTraits:
     def takes(*names: str) -> bool:
         return not parameters or any(name in parameters for name in names)
 
-    def tokens(_ratio: float | None, _tier: str | None, _quality: Quality | None) -> int:
+    def tokens(_: Wanted) -> int:
         return min(most_tokens, _UNKNOWN_TOKENS)
 
     return ImageTraits(

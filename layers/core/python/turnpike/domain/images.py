@@ -9,7 +9,7 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.estimate import estimate_tokens
 from turnpike.domain.image_capabilities import capabilities_of
 from turnpike.domain.image_sizes import ratio_of, tier_of
-from turnpike.domain.image_traits import Quality, traits_of
+from turnpike.domain.image_traits import Quality, Wanted, traits_of
 from turnpike.domain.operation import Operation, OperationRequest
 
 MOST_REFERENCES = 16
@@ -122,7 +122,9 @@ class ImageRequest(OperationRequest[Images]):
         traits = traits_of(endpoint)
         requests = -(-count // traits.at_once)
         seen = len(self.references) * traits.reference_tokens
-        drawn = traits.tokens(self.ratio, traits.tier(self.tier) or self.tier, traits.quality(self.quality))
+        pixels = self.pixels and self.pixels[0] * self.pixels[1]
+        tier = traits.tier(self.tier) or self.tier
+        drawn = traits.tokens(Wanted(self.ratio, tier, pixels, traits.quality(self.quality)))
         if self.stream and traits.streams:
             drawn += self.partial_images * _PARTIAL_TOKENS
         usage = Usage(

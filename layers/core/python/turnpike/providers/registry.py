@@ -29,6 +29,7 @@ OPERATIONS: Mapping[tuple[str, str], str] = {
     ("embeddings", "google"): "google.embeddings:build_adapter",
     ("embeddings", "mistral"): "mistral.embeddings:build_adapter",
     ("embeddings", "openai_compatible"): "openai_compatible.embeddings:build_adapter",
+    ("image", "azure"): "azure.images:build_adapter",
     ("image", "google"): "google.images:build_adapter",
     ("image", "openai_compatible"): "openai_compatible.images:build_adapter",
     ("rerank", "bedrock"): "bedrock.rerank:build_adapter",
@@ -41,7 +42,7 @@ OPERATIONS: Mapping[tuple[str, str], str] = {
 }
 """By operation and wire format, what a wire format offers besides chats; likewise."""
 
-IN_PARTS = frozenset({("image", "openai_compatible")})
+IN_PARTS = frozenset({("image", "azure"), ("image", "openai_compatible")})
 """Of these, the ones whose answers may come in parts: their adapters are `PartsAdapter`s."""
 
 

@@ -39,13 +39,17 @@ def _url_of(endpoint: Endpoint, api: str) -> str:
 
 
 def responses_url(endpoint: Endpoint) -> str:
-    """The v1 API's, which every resource has: no dated version of it is generally available."""
+    return v1_url(endpoint, "responses")
+
+
+def v1_url(endpoint: Endpoint, api: str) -> str:
+    """The v1 API's, which every resource has, for what no dated version has that is generally available."""
     base = urlsplit(endpoint.base_url)
     path = base.path.rstrip("/")
     if path.endswith("/v1"):
-        return _at(base, f"{path}/responses", base.query)
+        return _at(base, f"{path}/{api}", base.query)
     resource, _, _ = path.partition("/openai")
-    return _at(base, f"{resource}/openai/v1/responses", "")
+    return _at(base, f"{resource}/openai/v1/{api}", "")
 
 
 def _at(base: SplitResult, path: str, query: str) -> str:

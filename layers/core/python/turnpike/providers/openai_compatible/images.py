@@ -38,6 +38,10 @@ class OpenAICompatibleImages:
     def build_requests(self, request: ImageRequest, endpoint: Endpoint, api_key: str) -> Sequence[UpstreamRequest]:
         if _draws_in_chats(self.provider, endpoint):
             return self._by_chat.build_requests(request, endpoint, api_key)
+        return self.build_own(request, endpoint, api_key)
+
+    def build_own(self, request: ImageRequest, endpoint: Endpoint, api_key: str) -> Sequence[ProviderRequest]:
+        """Of the API for images itself."""
         at_once = traits_of(endpoint).at_once
         counts = [min(at_once, request.count - done) for done in range(0, request.count, at_once)]
         return [self._build(request, endpoint, api_key, count) for count in counts]
