@@ -21,6 +21,8 @@ PATHS = (
     "/models/openai/gpt-oss-120b/endpoints",
     "/endpoints/zdr",
     "/embeddings/models",
+    "/images/models",
+    "/images/models/openai/gpt-image-2/endpoints",
     "/providers",
 )
 
@@ -73,6 +75,31 @@ async def test_what_embeds_and_ranks_is_listed(reads: Reads) -> None:
     ranking = (await reads.anybody.get("/models?output_modalities=rerank")).json()["data"]
     [cohere] = [each for each in ranking if each["id"] == "cohere/rerank-v3.5"]
     assert cohere["pricing"]["request"] == "0.002"
+
+
+async def test_what_draws_is_listed_with_what_it_can_be_asked_for(reads: Reads, compiled: ArtefactCatalog) -> None:
+    listed = components.ImageModelsListResponse.model_validate((await reads.anybody.get("/images/models")).json())
+    drawing = [model for model in compiled.models if "image" in model.output_modalities]
+    assert {each.id for each in listed.data} == {model.id for model in drawing}
+    streaming = set()
+    for each in listed.data:
+        assert each.endpoints == f"/api/v1/images/models/{each.id}/endpoints"
+        content = (await reads.anybody.get(each.endpoints.removeprefix("/api/v1"))).json()
+        shown = components.ImageModelEndpointsResponse.model_validate(content)
+        assert shown.id == each.id
+        for endpoint in shown.endpoints:
+            assert {"output_image", "input_text"} & {line.billable for line in endpoint.pricing}, each.id
+            assert all(line.cost_usd > 0 for line in endpoint.pricing)
+            streaming |= {each.id} if endpoint.supports_streaming else set()
+    assert streaming == {each.id for each in listed.data if each.supports_streaming}
+    assert "openai/gpt-image-2" in streaming
+    assert "openai/gpt-5-image" not in streaming
+    quality = (await reads.anybody.get("/images/models/x-ai/grok-imagine-image-quality/endpoints")).json()
+    lines = [line for line in quality["endpoints"][0]["pricing"] if line["billable"] == "output_image"]
+    assert lines == [
+        {"billable": "output_image", "unit": "image", "cost_usd": 0.05},
+        {"billable": "output_image", "unit": "image", "cost_usd": 0.07, "variant": "2K"},
+    ]
 
 
 async def test_every_endpoint_without_retention_is_read(reads: Reads, compiled: ArtefactCatalog) -> None:

@@ -47,9 +47,11 @@ _FORBIDDEN = (
     "turnpike.api.messages",
     "turnpike.api.audio",
     "turnpike.api.embeddings",
+    "turnpike.api.images",
     "turnpike.api.inference.operation",
     "turnpike.api.rerank",
     "turnpike.api.responses",
+    "turnpike.domain.images",
     "turnpike.domain.operation",
     "turnpike.services.run_operation",
     # What only some requests use.

@@ -246,11 +246,12 @@ def test_what_embeds_and_ranks_is_served_over_wires_that_can(models: dict[str, A
     providers = catalog.read_settings().providers
     counted: Counter[str] = Counter()
     for slug, model in models.items():
-        for operation in {"embeddings", "rerank"} & set(model["output_modalities"]):
+        for operation in {"embeddings", "image", "rerank"} & set(model["output_modalities"]):
             for served in model["endpoints"]:
                 wire = served.get("wire") or providers[served["provider"]].text("wire")
                 assert (operation, wire) in OPERATIONS, (slug, served["provider"])
                 counted[operation] += 1
+    assert counted.pop("image") >= 15
     assert counted == {"embeddings": 12, "rerank": 3}
 
 
