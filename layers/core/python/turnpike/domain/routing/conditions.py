@@ -224,8 +224,12 @@ def _per_unit(part: str, limit: str) -> Decimal:
 
 
 def _price(endpoint: Endpoint, part: str) -> Decimal:
-    """Zero for a part that costs nothing of its own."""
-    price: Decimal | None = getattr(endpoint.pricing, part, None)
+    """Zero for a part that costs nothing of its own. An image is one of the prompt or of the answer: the dearer."""
+    pricing = endpoint.pricing
+    if part == "image":
+        drawn = [price for _, price in pricing.output_images]
+        return max([pricing.image or Decimal(0), pricing.output_image or Decimal(0), *drawn])
+    price: Decimal | None = getattr(pricing, part, None)
     return Decimal(0) if price is None else price
 
 
