@@ -120,6 +120,14 @@ def test_what_embeds_is_listed_by_one_function_and_asked_of_another(openai: Open
     assert openai.embeddings.create(model=model["id"], input="Hello").data[0].embedding
 
 
+def test_what_draws_is_listed_by_one_function_and_asked_of_another(openai: OpenAI, http: httpx2.Client) -> None:
+    [model] = http.get("/images/models").json()["data"]
+    assert http.get(model["endpoints"].removeprefix("/api/v1")).json()["id"] == model["id"]
+    [image] = openai.images.generate(model=model["id"], prompt="A panda").data or ()
+    assert image.b64_json
+    assert http.post("/images", json={"model": model["id"], "prompt": "A panda"}).json()["data"]
+
+
 def test_openrouter_asks_a_stream(openrouter: OpenRouter) -> None:
     with openrouter.chat.send(model="demo/chat", messages=user(), stream=True) as events:
         chunks = list(events)

@@ -87,10 +87,16 @@ def with_parts(*parts: str, modalities: tuple[str, ...] = ()) -> Media:
 
 def test_sound_and_images_are_held_at_their_own_prices() -> None:
     assert media_of(request()) is with_parts() is NO_MEDIA
-    assert worst_cost([MEDIA], 100, 10, NOON, media=with_parts()) == 100 * 300 + 10 * 2_500
-    assert worst_cost([MEDIA], 100, 10, NOON, media=with_parts("input_audio")) == 100 * 1_000 + 10 * 2_500
-    two = with_parts("image_url", "image_url")
+    text = ("text",)
+    assert worst_cost([MEDIA], 100, 10, NOON, media=with_parts(modalities=text)) == 100 * 300 + 10 * 2_500
+    heard = with_parts("input_audio", modalities=text)
+    assert worst_cost([MEDIA], 100, 10, NOON, media=heard) == 100 * 1_000 + 10 * 2_500
+    two = with_parts("image_url", "image_url", modalities=text)
     assert worst_cost([MEDIA], 100, 10, NOON, media=two) == 100 * 300 + 10 * 2_500 + 2 * 100_000
+    # Models that draw do it unasked; a model that does not has no price for it.
+    for media in (with_parts(), with_parts("file"), NO_MEDIA):
+        assert worst_cost([MEDIA], 0, 10, NOON, media=media) == 10 * 30_000
+    assert worst_cost([PLAIN], 0, 10, NOON, media=NO_MEDIA) == 10 * 2_000
     drawn = with_parts(modalities=("image", "text"))
     assert worst_cost([MEDIA], 100, 10, NOON, media=drawn) == 100 * 300 + 10 * 30_000
     assert affordable_tokens([MEDIA], 0, NanoUsd(300_000), NOON, media=drawn) == 10

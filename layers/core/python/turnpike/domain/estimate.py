@@ -33,7 +33,8 @@ class Media:
     """How many the provider itself is expected to make; it may make more."""
 
 
-NO_MEDIA = Media()
+NO_MEDIA = Media(output_parts=frozenset({"image_output"}))
+"""Text, and no word of what to answer with: models that draw may do so unasked."""
 _PROMPT_PARTS = {"image_url": "image_token", "video_url": "image_token", "file": "image_token", "input_audio": "audio"}
 _OUTPUT_PARTS = {"image": "image_output", "audio": "audio_output"}
 
@@ -46,9 +47,10 @@ def media_of(request: ChatRequest) -> Media:
         for part in message["content"]
         if part.get("type") in _PROMPT_PARTS
     ]
-    wanted = _OUTPUT_PARTS.keys() & set(request.parameters.get("modalities") or ())
-    if not kinds and not wanted:
+    modalities = request.parameters.get("modalities")
+    if not kinds and not modalities:
         return NO_MEDIA
+    wanted = _OUTPUT_PARTS.keys() & set(modalities or ("image",))
     return Media(
         frozenset(_PROMPT_PARTS[kind] for kind in kinds),
         frozenset(_OUTPUT_PARTS[kind] for kind in wanted),

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from turnpike.domain.chat import Choice, Completion, Delta, FinishReason, Usage
 from turnpike.domain.media_counts import count_answer_images
 
+_TOKENS_PER_IMAGE = 1_300
+"""Of an answer, at most, in the usual size: https://ai.google.dev/gemini-api/docs/pricing"""
 _CHARACTERS_PER_TOKEN = 3
 """Of output; errs on the high side, as a hold's extension and an estimated bill must."""
 
@@ -81,7 +83,8 @@ class Meter:
         """What the provider reported, or else an estimate from the text and `prompt_tokens`."""
         if self.usage is not None:
             return self.usage
-        return Usage(prompt_tokens, self.output_tokens, estimated=True)
+        drawn = self.media * _TOKENS_PER_IMAGE
+        return Usage(prompt_tokens, self.output_tokens + drawn, completion_image_tokens=drawn, estimated=True)
 
 
 def _characters_of(choice: Choice) -> int:

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 _BOM = b"\xef\xbb\xbf"
-_MAX_EVENT_BYTES = 16 * 1024 * 1024
-"""An image comes in one event and takes a few megabytes; what is longer is no answer."""
+_MAX_EVENT_BYTES = 40 * 1024 * 1024
+"""An image comes in one event; the largest, of 4K, take some 30 MB in base64. What is longer is no answer."""
 
 
 class Event(NamedTuple):
