@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.chat import ProviderPreferences, Usage
+from turnpike.domain.chat import ProviderPreferences, Usage, add_usages
 from turnpike.domain.image_capabilities import capabilities_of, united
 from turnpike.domain.image_sizes import ASPECT_RATIOS, TIERS, PixelLimits, fitted, nearest_ratio, ratio_of, tier_of
 from turnpike.domain.image_traits import traits_of
@@ -205,3 +205,12 @@ def test_capabilities_are_those_of_all_endpoints_together() -> None:
     assert both["seed"] == {"type": "boolean"}
     assert both["input_references"] == {"type": "range", "min": 0, "max": 16}
     assert set(both["aspect_ratio"]["values"]) == set(other["aspect_ratio"]["values"])
+
+
+def test_usages_add_up() -> None:
+    one = Usage(prompt_tokens=1, completion_images=2, image_variant="2K")
+    other = Usage(prompt_tokens=3, completion_tokens=5, completion_images=1, estimated=True)
+    assert add_usages([one, other]) == Usage(
+        prompt_tokens=4, completion_tokens=5, completion_images=3, estimated=True, image_variant="2K"
+    )
+    assert add_usages([]) == Usage()

@@ -1,5 +1,6 @@
 """Which endpoints may serve a request, and what is said of those that may not."""
 
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -135,6 +136,16 @@ def test_a_price_per_million_tokens_and_one_per_request(limits: dict[str, str], 
     free = endpoint("free", pricing=Pricing())
     expected = {"alpha", "free"} if admitted else {"free"}
     assert tags(priced, free, provider=ProviderPreferences(max_price=limits)) == expected
+
+
+@pytest.mark.parametrize(("limit", "admitted"), [("0.001", set()), ("0.003", {"read"}), ("0.05", {"read", "drawn"})])
+def test_a_price_per_image_is_that_of_one_read_or_drawn(limit: str, admitted: set[str]) -> None:
+    read = endpoint("read", pricing=Pricing(image=Decimal("0.002")))
+    drawn = endpoint("drawn", pricing=Pricing(image=Decimal("0.002"), output_image=Decimal("0.04")))
+    dear = endpoint("dear", pricing=replace(drawn.pricing, output_images=(("2K", Decimal("0.07")),)))
+    free = endpoint("free", pricing=Pricing())
+    preferences = ProviderPreferences(max_price={"image": limit})
+    assert tags(read, drawn, dear, free, provider=preferences) == {"free", *admitted}
 
 
 def test_what_it_would_cost_is_told() -> None:

@@ -5,7 +5,7 @@ wire formats that differ translate from it. Deltas are the canonical answer, str
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from turnpike.domain.errors import TurnpikeError
@@ -219,6 +219,15 @@ class Usage:
     """How many images the answer has, counted by us, and only of what was asked for images alone."""
     image_variant: str | None = None
     """Which of an endpoint's prices for an image is theirs: a tier, a quality, or both as in `2K/high`."""
+
+
+def add_usages(usages: Sequence[Usage]) -> Usage:
+    """Of several answers. One that was estimated makes the sum an estimate; what is no number is that of the first."""
+    sums: dict[str, Any] = {
+        each.name: sum(getattr(usage, each.name) for usage in usages) for each in fields(Usage) if each.type is int
+    }
+    first = usages[0].image_variant if usages else None
+    return Usage(**sums, estimated=any(usage.estimated for usage in usages), image_variant=first)
 
 
 @dataclass(slots=True)

@@ -1,11 +1,11 @@
 """Images of models that draw them in a chat: asked for in one message, each in an answer of its own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.chat import ChatRequest, Completion, Usage
+from turnpike.domain.chat import ChatRequest, Completion, Usage, add_usages
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.image_sizes import nearest_ratio
 from turnpike.domain.image_traits import traits_of
@@ -100,5 +100,4 @@ def _sum_of(usages: Sequence[Usage | None]) -> Usage | None:
     known = [usage for usage in usages if usage is not None]
     if len(known) < len(usages):
         return None
-    counts = [each.name for each in fields(Usage) if each.type is int]
-    return Usage(**{name: sum(getattr(usage, name) for usage in known) for name in counts})
+    return add_usages(known)

@@ -20,7 +20,7 @@ from turnpike.api.errors import present_error, present_error_body
 from turnpike.api.inference.endpoint import Asking, Inference
 from turnpike.api.inference.skin import Asked
 from turnpike.api.sse import EventStream
-from turnpike.domain.chat import Completion, Delta, Usage
+from turnpike.domain.chat import Completion, Delta, Usage, add_usages
 from turnpike.domain.errors import TurnpikeError
 from turnpike.domain.money import NanoUsd
 from turnpike.domain.pricing import Cost
@@ -40,13 +40,7 @@ class Sum:
 
     @property
     def usage(self) -> Usage:
-        used = [call.usage for call in self.calls]
-        sums: dict[str, Any] = {
-            field.name: sum(getattr(each, field.name) for each in used)
-            for field in fields(Usage)
-            if field.name != "estimated"
-        }
-        return Usage(**sums, estimated=any(each.estimated for each in used))
+        return add_usages([call.usage for call in self.calls])
 
     @property
     def cost(self) -> NanoUsd:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.chat import Usage
+from turnpike.domain.chat import Usage, add_usages
 from turnpike.domain.images import Image, ImageRequest, Images
 from turnpike.providers.sniff import sniff_media_type
 
@@ -26,13 +26,7 @@ def result_of(
     if len(known) < len(usages) or not known:
         is_estimated = endpoint.pricing.output_image is None
         return Images(images, replace(request.used(endpoint, len(images)), estimated=is_estimated))
-    usage = Usage(
-        prompt_tokens=sum(each.prompt_tokens for each in known),
-        prompt_image_tokens=sum(each.prompt_image_tokens for each in known),
-        completion_tokens=sum(each.completion_tokens for each in known),
-        completion_image_tokens=sum(each.completion_image_tokens for each in known),
-    )
-    return Images(images, request.counted(usage, endpoint, len(images)))
+    return Images(images, request.counted(add_usages(known), endpoint, len(images)))
 
 
 def image_of(given: Json, answer: Json) -> Image:
