@@ -5,11 +5,14 @@ import time
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from random import Random
 from typing import Any
 
 import orjson
 
 _CELLS = 12
+_SHADES = 64
+"""Of each of four colours; a power of two."""
 _TOKENS = {"low": 64, "medium": 256, "high": 1024}
 _PARTIAL_TOKENS = 16
 _MOST_IMAGES = 10
@@ -69,17 +72,33 @@ def _usage(body: Mapping[str, Any], count: int, partial: int = 0) -> Mapping[str
 def _draw(body: Mapping[str, Any], place: int, *, cells: int = _CELLS) -> str:
     width, height = _size_of(body)
     numbers = _numbers_of(f"{body['prompt']}#{body.get('seed') or ''}#{place}")
-    palette = bytes(next(numbers) % 256 for _ in range(4 * 3))
+    colours_of = [next(numbers) % 256 for _ in range(4 * 3)]
+    # High quality has grain, and the size of a file that goes with it.
+    shades = _SHADES if body.get("quality") == "high" else 1
+    palette = bytes(
+        channel * (_SHADES + shade) // (2 * _SHADES) if shades > 1 else channel
+        for colour in range(4)
+        for shade in range(shades)
+        for channel in colours_of[colour * 3 : colour * 3 + 3]
+    )
+    grain = Random(next(numbers))  # noqa: S311  # It is grain.
     rows = []
     for top in range(cells):
         half = [next(numbers) % 4 for _ in range(-(-cells // 2))]
         # Mirrored, which makes a pattern of what is none.
         colours = half + half[: cells // 2][::-1]
-        row = b"".join(bytes([colour]) * _span(at, cells, width) for at, colour in enumerate(colours))
-        rows += [b"\0" + row] * _span(top, cells, height)
+        row = b"".join(bytes([colour * shades]) * _span(at, cells, width) for at, colour in enumerate(colours))
+        for _ in range(_span(top, cells, height)):
+            rows.append(b"\0" + (row if shades == 1 else _grainy(row, grain)))
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"PLTE", palette), (b"IDAT", zlib.compress(b"".join(rows), 6)), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"PLTE", palette), (b"IDAT", zlib.compress(b"".join(rows), 1)), (b"IEND", b""))
     return b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*each) for each in chunks)).decode()
+
+
+def _grainy(row: bytes, grain: Random) -> bytes:
+    """Each pixel in one of the shades of its colour."""
+    noise = int.from_bytes(grain.randbytes(len(row))) & int.from_bytes(bytes([_SHADES - 1]) * len(row))
+    return (int.from_bytes(row) | noise).to_bytes(len(row))
 
 
 def _size_of(body: Mapping[str, Any]) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """The completions function as it is deployed, streamed through with the SDK that customers have."""
 
+import base64
 import json
 import signal
 from collections.abc import Iterator
@@ -115,6 +116,29 @@ def test_sound_goes_in_and_out_as_it_is(fn: StreamingLambda) -> None:
     assert f"a recording of {seconds} seconds (wav) with the fingerprint {crc32(sound):08x}" in heard.text
     reported = fn.reported()
     assert (len(reported), reported[0]) == (2, generation_id)
+
+
+def test_an_image_may_be_larger_than_any_whole_answer_of_lambdas(fn: StreamingLambda) -> None:
+    answer = fn.openai.images.with_raw_response.generate(
+        model="demo/draw", prompt=f"A panda {MARK}", size="2560x2560", quality="high"
+    )
+
+    assert len(answer.content) > 6 * 1024 * 1024
+    [image] = answer.parse().data or ()
+    assert base64.b64decode(image.b64_json or "").endswith(b"IEND\xaeB`\x82")
+    assert fn.reported() == [answer.headers["x-generation-id"]]
+
+
+def test_an_image_is_shown_while_it_is_drawn(fn: StreamingLambda) -> None:
+    fn.provider.hold()
+    fn.provider.let(1)
+    with fn.openai.images.generate(model="demo/draw", prompt="A panda", stream=True, partial_images=2) as events:
+        assert next(iter(events)).type == "image_generation.partial_image"
+        assert fn.provider.passed == 1
+        fn.provider.let()
+        kinds = [event.type for event in events]
+    assert kinds == ["image_generation.partial_image", "image_generation.completed"]
+    assert len(fn.reported()) == 1
 
 
 def test_usage_is_reported_after_the_last_byte_and_nobody_waits_for_it(fn: StreamingLambda) -> None:
