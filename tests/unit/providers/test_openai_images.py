@@ -258,6 +258,13 @@ def read(*pieces: bytes) -> tuple[list[Any], Images]:
     return parts, decoder.result()
 
 
+def test_a_stream_that_nobody_watches_is_read_all_the_same() -> None:
+    streamed = asked(stream=True)
+    assert parse([STREAM], streamed) == parse([WHOLE], streamed) == parse([WHOLE])
+    with pytest.raises(UpstreamError):
+        parse([STREAM[:200]], streamed)
+
+
 @pytest.mark.parametrize("at", range(0, len(STREAM), 7))
 def test_a_stream_is_the_same_wherever_it_is_cut(at: int) -> None:
     parts, found = read(STREAM[:at], STREAM[at:])

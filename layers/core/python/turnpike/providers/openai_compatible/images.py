@@ -49,6 +49,11 @@ class OpenAICompatibleImages:
     def parse_replies(self, replies: Sequence[Reply], request: ImageRequest, endpoint: Endpoint) -> Images:
         if _draws_in_chats(self.provider, endpoint):
             return self._by_chat.parse_replies(replies, request, endpoint)
+        decoder = self.part_decoder(request, endpoint)
+        if decoder is not None:
+            # Asked for in parts, which nobody was there to be shown.
+            decoder.feed(replies[0].body)
+            return decoder.result()
         images: list[Image] = []
         usages: list[Usage | None] = []
         for reply in replies:
