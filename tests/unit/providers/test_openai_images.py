@@ -2,7 +2,6 @@
 
 import base64
 from decimal import Decimal
-from email import message_from_bytes
 from typing import Any
 
 import orjson
@@ -102,17 +101,13 @@ def test_openai_gets_images_to_go_by_in_a_form() -> None:
     request = asked(references=[REFERENCE, REFERENCE], quality="low", count=2)
     [built] = OpenAICompatibleImages("openai").build_requests(request, endpoint(), "sk-1")
     assert built.url == "https://api.test/v1/images/edits"
-    assert built.raw is not None
-    message = message_from_bytes(f"content-type: {built.headers['content-type']}\r\n\r\n".encode() + built.raw)
-    parts: Any = message.get_payload()
-    fields = [(part.get_param("name", header="content-disposition"), part.get_payload(decode=True)) for part in parts]
-    assert dict(fields[:4]) == {
-        "model": b"gpt-image-2", "prompt": b"A red panda", "n": b"2", "quality": b"low",
-    }  # fmt: skip
-    assert [name for name, _ in fields[4:]] == ["image[]", "image[]"]
-    assert {content for _, content in fields[4:]} == {base64.b64decode(PNG)}
-    assert {part.get_content_type() for part in parts[4:]} == {"image/png"}
-    assert [part.get_filename() for part in parts[4:]] == ["0.png", "1.png"]
+    assert built.form is not None
+    assert built.body == {"model": "gpt-image-2", "prompt": "A red panda", "n": 2, "quality": "low"}
+    assert [(file.name, file.filename, file.media_type) for file in built.form] == [
+        ("image[]", "0.png", "image/png"),
+        ("image[]", "1.png", "image/png"),
+    ]
+    assert {file.content for file in built.form} == {base64.b64decode(PNG)}
 
 
 def test_what_is_no_image_is_refused_by_its_place() -> None:

@@ -85,8 +85,8 @@ class PriceOverride:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """USD per token (`request`, `image`, `output_image`, `web_search`, `character`, `second`: each). None means that the
-    part has no price of its own.
+    """USD per token (`request`, `image`, `output_image`, `web_search`, `character`, `second`: each). None means that
+    the part has no price of its own.
 
     `image_token` and `image_output` are per token of the images in the prompt and in the answer; `image` is for each
     image of the prompt, besides its tokens, and `output_image` for each one that was asked for and came; `request` is

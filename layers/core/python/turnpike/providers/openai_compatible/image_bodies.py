@@ -3,8 +3,7 @@
 https://developers.openai.com/api/docs/api-reference/images/create
 """
 
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +12,8 @@ from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.image_sizes import TIERS, fitted, nearest_ratio, nearest_size
 from turnpike.domain.image_traits import ImageTraits, traits_of
 from turnpike.domain.images import ImageRequest
-from turnpike.providers.media import Media, parse_media
+from turnpike.providers.media import parse_media
+from turnpike.providers.request import FormFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,17 @@ def references_as_json(references: Sequence[Mapping[str, Any]]) -> dict[str, Any
     return {"image": images[0]} if len(images) == 1 else {"images": images}
 
 
-def build_form(body: Mapping[str, Any], references: Sequence[Mapping[str, Any]]) -> tuple[str, bytes]:
-    """A form with the images in it, and its media type. Raises InvalidRequest for what is no image."""
-    boundary = secrets.token_hex(16)
-    parts = [_field(name, value) for name, value in body.items()]
-    parts += [_file(place, media) for place, media in enumerate(_images_of(references))]
-    marker = f"--{boundary}\r\n".encode()
-    content = b"".join(marker + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
-    return f"multipart/form-data; boundary={boundary}", content
+def files_of(references: Sequence[Mapping[str, Any]]) -> tuple[FormFile, ...]:
+    """For the form in which OpenAI takes them. Raises InvalidRequest for what is no image."""
+    files = []
+    for place, part in enumerate(references):
+        media = parse_media(part)
+        kind = (media.media_type or "").removeprefix("image/") if media is not None else ""
+        if media is None or media.data is None or media.media_type != f"image/{kind}":
+            field = f"input_references.{place}"
+            raise InvalidRequest("give an image, as a data URL or at an https:// address", field=field)
+        files.append(FormFile("image[]", f"{place}.{kind}", media.media_type, media.content))
+    return tuple(files)
 
 
 def _shape(request: ImageRequest, traits: ImageTraits, dialect: Dialect) -> dict[str, Any]:
@@ -105,26 +108,3 @@ def _shape(request: ImageRequest, traits: ImageTraits, dialect: Dialect) -> dict
 
 def _is_lossy(request: ImageRequest) -> bool:
     return request.output_format in ("jpeg", "webp")
-
-
-def _images_of(references: Iterable[Mapping[str, Any]]) -> Iterable[Media]:
-    for place, part in enumerate(references):
-        media = parse_media(part)
-        if media is None or media.data is None or not (media.media_type or "").startswith("image/"):
-            raise InvalidRequest("give an image, as a data URL or at an https:// address", field=_place(place))
-        yield media
-
-
-def _field(name: str, value: Any) -> bytes:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f'content-disposition: form-data; name="{name}"\r\n\r\n{text}'.encode()
-
-
-def _file(place: int, media: Media) -> bytes:
-    kind = (media.media_type or "").removeprefix("image/")
-    head = f'content-disposition: form-data; name="image[]"; filename="{place}.{kind}"\r\ncontent-type: image/{kind}'
-    return f"{head}\r\n\r\n".encode() + media.content
-
-
-def _place(place: int) -> str:
-    return f"input_references.{place}"

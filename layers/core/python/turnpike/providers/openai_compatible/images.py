@@ -19,8 +19,8 @@ from turnpike.providers.images_by_chat import ImagesByChat
 from turnpike.providers.openai_compatible.adapter import build_adapter as build_chat_adapter
 from turnpike.providers.openai_compatible.image_bodies import (
     build_body,
-    build_form,
     dialect_of,
+    files_of,
     references_as_json,
 )
 from turnpike.providers.openai_compatible.image_stream import ImageStream
@@ -87,16 +87,16 @@ class OpenAICompatibleImages:
         dialect = dialect_of(self.provider)
         streams = _streams(self.provider, request, endpoint)
         body = build_body(request, endpoint, dialect, count=count, streams=streams)
-        kind, raw = "application/json", None
+        form = None
         if request.references and dialect.edits == "json":
             body.update(references_as_json(request.references))
         elif request.references:
-            kind, raw = build_form(body, request.references)
+            form = files_of(request.references)
         return ProviderRequest(
             url=f"{endpoint.base_url.rstrip('/')}/images/{'edits' if request.references else 'generations'}",
-            headers={"authorization": f"Bearer {api_key}", "content-type": kind},
+            headers={"authorization": f"Bearer {api_key}", "content-type": "application/json"},
             body=body,
-            raw=raw,
+            form=form,
         )
 
 
