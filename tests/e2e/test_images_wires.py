@@ -17,7 +17,7 @@ from tests.e2e.simulated import (
     REFERENCE_NANO_USD,
     Simulated,
 )
-from tests.e2e.test_wires import PIXEL_URL
+from tests.e2e.test_wires import PIXEL, PIXEL_URL
 from tests.simulator.drawings import IMAGE_TOKENS, PARTIAL_TOKENS, png_of
 
 EVERY = pytest.mark.parametrize("name", DRAWING)
@@ -92,6 +92,33 @@ def test_images_to_go_by_reach_the_provider(sim: Simulated, name: str) -> None:
         assert answer.usage.input_tokens_details.image_tokens == 2000
         drawn = IMAGE_TOKENS * DRAWN_NANO_USD
         assert nano(answer.usage.cost) == text * PROMPT_NANO_USD + 2000 * REFERENCE_NANO_USD + drawn
+
+
+@EVERY
+def test_the_openai_sdk_edits_images(sim: Simulated, name: str) -> None:
+    files = [("one.png", PIXEL), ("two.png", PIXEL)]
+    answer = sim.openai.images.edit(model=f"sim/draw-{name}", prompt=PROMPT, image=files, n=1, quality="low")
+    [image] = answer.data or ()
+    assert base64.b64decode(image.b64_json or "").startswith(b"\x89PNG")
+    [request] = sim.requests()
+    assert "refused" not in request
+    events = list(sim.openai.images.edit(model=f"sim/draw-{name}", prompt=PROMPT, image=files[0], stream=True))
+    assert len(events) == (2 if name == "openai" else 0)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"prompt": (None, "a")}, "image: add a file to the form"),
+        ({"image": ("a.png", PIXEL), "mask": ("b.png", PIXEL)}, "mask: only `image` may be a file"),
+        ({"image": ("a.png", PIXEL), "n": (None, "many")}, "n: Input should be a valid integer"),
+    ],
+)
+def test_a_form_that_is_none_is_refused(sim: Simulated, files: Any, says: str) -> None:
+    fields = {"model": (None, "sim/draw-openai"), "prompt": (None, "a")}
+    answer = sim.http.post("/images/edits", files={**fields, **files})
+    assert answer.status_code == 400
+    assert says in answer.json()["error"]["message"]
 
 
 def test_an_image_is_shown_while_it_is_drawn(sim: Simulated) -> None:

@@ -61,6 +61,11 @@ def routes(
 
         return operation(IMAGES)
 
+    def openai_edits() -> ASGIApp:
+        from turnpike.api.images.skin import OPENAI_EDITS
+
+        return operation(OPENAI_EDITS)
+
     def openai_images() -> ASGIApp:
         from turnpike.api.images.skin import OPENAI_IMAGES
 
@@ -91,6 +96,7 @@ def routes(
         Route("/messages/count_tokens", _Deferred(count_tokens), methods=["POST"]),
         Route("/embeddings", _Deferred(embeddings), methods=["POST"]),
         Route("/images", _Deferred(images), methods=["POST"]),
+        Route("/images/edits", _Deferred(openai_edits), methods=["POST"]),
         Route("/images/generations", _Deferred(openai_images), methods=["POST"]),
         Route("/rerank", _Deferred(rerank), methods=["POST"]),
         Route("/audio/speech", _Deferred(speech), methods=["POST"]),

@@ -1,0 +1,63 @@
+"""Reads what OpenAI's clients send to have images edited: a form with the images in it."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from turnpike.api.edge import check_depth, read_body, read_json
+from turnpike.api.inference.forms import boundary_of, names_in, parts_of
+from turnpike.domain.errors import InvalidRequest
+
+_IMAGES = frozenset({"image", "image[]"})
+_NUMBERS = frozenset({"n", "output_compression", "partial_images", "seed"})
+_OBJECTS = frozenset({"provider"})
+_TYPES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+
+async def read_edit(request: Request) -> Mapping[str, Any]:
+    """The body as `POST /images` has it, with the images as `input_references`. Raises PayloadTooLarge or
+    InvalidRequest.
+    """
+    boundary = boundary_of(request.headers)
+    if boundary is None:
+        return await read_json(request)
+    body = await read_body(request.headers, request.receive)
+    fields: dict[str, Any] = {}
+    references: list[dict[str, Any]] = []
+    for head, content in parts_of(body, boundary):
+        name, filename = names_in(head)
+        if name in _IMAGES and filename is not None:
+            url = f"data:{_type_of(filename)};base64,{b64encode(content).decode()}"
+            references.append({"type": "image_url", "image_url": {"url": url}})
+        elif filename is not None:
+            raise InvalidRequest("only `image` may be a file; masks are not taken", field=name[:64])
+        else:
+            fields[name] = _value_of(name, content)
+    if not references:
+        raise InvalidRequest("add a file to the form", field="image")
+    check_depth(fields, body if "provider" in fields else b"")
+    return {**fields, "input_references": references}
+
+
+def _value_of(name: str, content: bytes) -> Any:
+    """What cannot be read as what it should be stays text, and is refused as any other wrong value."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("it is not text in UTF-8", field=name[:64]) from None
+    try:
+        if name in _NUMBERS:
+            return int(text)
+        if name in _OBJECTS:
+            return orjson.loads(text)
+    except ValueError:
+        return text
+    return {"true": True, "false": False}.get(text, text) if name == "stream" else text
+
+
+def _type_of(filename: str) -> str:
+    """By its ending, as clients name it; the bytes go to the provider as they are."""
+    return _TYPES.get(filename.rpartition(".")[2].lower(), "image/png")
