@@ -14,7 +14,7 @@ from turnpike.api.edge import Edge
 from turnpike.api.skins import routes
 from turnpike.domain.batch_steps import Step
 from turnpike.domain.batches import Batch, BatchId
-from turnpike.ports import Batches, BatchFiles
+from turnpike.ports.batches import Batches, BatchFiles
 from turnpike.services.ask_chunk import AskChunk
 from turnpike.services.authenticate import Authenticate
 from turnpike.services.begin_batch import BeginBatch

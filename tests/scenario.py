@@ -23,7 +23,8 @@ from turnpike.domain.operation import OperationRequest, OperationResult
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.speech import SpeechPiece, SpeechRequest
 from turnpike.domain.waits import Waits
-from turnpike.ports import Ledger, OnPart, Upstream
+from turnpike.ports.ledger import Ledger
+from turnpike.ports.upstream import OnPart, Upstream
 from turnpike.providers.folding import completion_of
 from turnpike.services.admit import Admit
 from turnpike.services.attempts import Watch

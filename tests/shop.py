@@ -19,7 +19,9 @@ from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.domain.payments import Fees, Payment, Terms
 from turnpike.domain.return_addresses import ReturnAddresses
 from turnpike.payments.stripe_gateway import SECRET_KEY, WEBHOOK_SECRET, StripeGateway
-from turnpike.ports import ApiKeys, AutoTopUps, Ledger
+from turnpike.ports.accounts import ApiKeys
+from turnpike.ports.ledger import Ledger
+from turnpike.ports.payments import AutoTopUps
 from turnpike.services.authenticate import Authenticate
 from turnpike.services.book_payment import BookPayment
 from turnpike.services.correct_credit import AdjustCredit, RefundGeneration

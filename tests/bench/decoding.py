@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from turnpike.domain.catalog import Provider
-from turnpike.ports import StreamDecoder
+from turnpike.ports.wires import StreamDecoder
 from turnpike.providers.registry import WIRES, adapter_for
 
 from tests.bench.figures import Figure

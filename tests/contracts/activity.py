@@ -18,7 +18,7 @@ from turnpike.domain.ids import AccountId, GenerationId, new_account_id, new_gen
 from turnpike.domain.ledger import Hold, KeyLimit
 from turnpike.domain.money import ZERO
 from turnpike.domain.retention import Retention
-from turnpike.ports import Activities, Generations, Ledger
+from turnpike.ports.ledger import Activities, Generations, Ledger
 from turnpike.services.settle_usage import MOST_TOGETHER, SettleUsage
 
 from tests.contracts.ledger import DAY, KEY, NOW, OTHER_KEY, generation, nano

@@ -10,7 +10,7 @@ from turnpike.domain.api_keys import ApiKey, hash_secret, label_of, new_secret
 from turnpike.domain.errors import Conflict
 from turnpike.domain.ids import AccountId, KeyHash
 from turnpike.domain.money import NanoUsd
-from turnpike.ports import ApiKeys
+from turnpike.ports.accounts import ApiKeys
 
 NOW = 1_795_428_000
 EVERYTHING: dict[str, Any] = {

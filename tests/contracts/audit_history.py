@@ -7,7 +7,7 @@ from turnpike.domain.api_keys import ApiKey
 from turnpike.domain.audit import Finding
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
 from turnpike.domain.money import NanoUsd
-from turnpike.ports import AuditReads
+from turnpike.ports.upkeep import AuditReads
 from turnpike.services.audit_account import AccountAudit, AuditAccount
 
 from tests.contracts.ledger import nano

@@ -8,7 +8,7 @@ from turnpike.domain.ids import AccountId, GenerationId, KeyHash, LeaseId
 from turnpike.domain.ledger import Hold, KeyLimit
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import window_of
-from turnpike.ports import Ledger
+from turnpike.ports.ledger import Ledger
 
 from tests.contracts.ledger import DAY, NOW, generation, nano
 

@@ -12,7 +12,8 @@ from turnpike.domain.errors import Conflict
 from turnpike.domain.ids import AccountId
 from turnpike.domain.money import parse_usd
 from turnpike.domain.payments import PaymentMethod, Price, SavedPaymentMethod
-from turnpike.ports import AutoTopUps, EntryNotes
+from turnpike.ports.payments import AutoTopUps
+from turnpike.ports.upkeep import EntryNotes
 
 NOW = 1_795_521_600
 CARD = PaymentMethod("cus_1", "pm_1", "card", "visa 4242")

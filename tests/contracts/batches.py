@@ -24,7 +24,7 @@ from turnpike.domain.batches import (
 from turnpike.domain.errors import Conflict, NotFound
 from turnpike.domain.ids import AccountId, KeyHash, new_account_id, new_id
 from turnpike.domain.money import NanoUsd
-from turnpike.ports import Batches, BatchFiles
+from turnpike.ports.batches import Batches, BatchFiles
 
 NOW = int(time.time())
 TALLY = Tally(completed=3, failed=1, ended=1, prompt_tokens=40, completion_tokens=50, cost=NanoUsd(6_000))

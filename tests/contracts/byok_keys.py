@@ -10,7 +10,7 @@ import pytest
 from turnpike.domain.byok import ByokKey, Place, Sealed
 from turnpike.domain.errors import Conflict
 from turnpike.domain.ids import AccountId
-from turnpike.ports import ByokKeys
+from turnpike.ports.accounts import ByokKeys
 
 NOW = 1_795_428_000
 EVERYTHING: dict[str, Any] = {

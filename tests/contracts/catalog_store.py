@@ -8,7 +8,7 @@ import pytest
 
 from turnpike.domain.errors import Conflict
 from turnpike.domain.stored_catalog import CatalogVersions, StoredArtefact, StoredOverrides
-from turnpike.ports import CatalogStore
+from turnpike.ports.catalog import CatalogStore
 
 FIRST = StoredArtefact("v1", "base-1", b"\x00\xffpacked" * 4_000, 1_795_521_600, {"https://a.test/x.json": 'W/"1"'})
 SECOND = replace(FIRST, version="v2", base="base-2", data=b"", etags={})

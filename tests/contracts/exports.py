@@ -7,7 +7,7 @@ import pytest
 
 from turnpike.domain.exports import ExportMark, Extent, KindSums, PartFacts
 from turnpike.domain.ids import AccountId, new_account_id
-from turnpike.ports import ExportMarks, ExportStore
+from turnpike.ports.upkeep import ExportMarks, ExportStore
 
 from tests.contracts.ledger import NOW
 

@@ -9,7 +9,7 @@ import pytest
 
 from turnpike.domain.free_quota import FullWindow
 from turnpike.domain.ids import AccountId
-from turnpike.ports import FreeQuota
+from turnpike.ports.accounts import FreeQuota
 
 NOON = 1_795_521_600
 """2026-11-24T12:00:00Z, where a minute begins."""

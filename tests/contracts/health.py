@@ -11,7 +11,7 @@ import pytest
 from turnpike.domain.health import EndpointReport, EndpointSummary, HealthReport, HealthSnapshot, Percentiles
 from turnpike.domain.tallies import Tally
 from turnpike.domain.uptime import UptimeHour
-from turnpike.ports import HealthCounts, HealthSnapshots
+from turnpike.ports.catalog import HealthCounts, HealthSnapshots
 
 COUNTS = {"o0": 3, "f5": 2, "r0": 1, "c0": 1, "x0": 4, "l57": 12, "t0": 7}
 THREADS = 8

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from turnpike.ports import Jobs
+from turnpike.ports.upkeep import Jobs
 
 from tests.contracts.ledger import DAY, NOW
 

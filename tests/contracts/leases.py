@@ -16,7 +16,7 @@ from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, LeaseId, new_account_id, new_generation_id, new_lease_id
 from turnpike.domain.ledger import Balance, Hold, KeyLimit, Resolution, balance_of
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.ports import Generations, Ledger
+from turnpike.ports.ledger import Generations, Ledger
 
 from tests.contracts.ledger import KEY, NOW, generation, nano
 

@@ -20,7 +20,7 @@ from turnpike.domain.ids import AccountId, GenerationId, KeyHash, new_account_id
 from turnpike.domain.ledger import Balance, Correction, Hold, KeyLimit, balance_of
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import window_of
-from turnpike.ports import Generations, Ledger
+from turnpike.ports.ledger import Generations, Ledger
 
 NOW = 1_795_428_000
 """Monday, 23 November 2026, 10:00 UTC."""

@@ -19,7 +19,7 @@ from turnpike.domain.ids import AccountId, GenerationId, HoldId, KeyHash, LeaseI
 from turnpike.domain.ledger import Balance, Correction, Hold, KeyLimit, Resolution, balance_of
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.periods import day_of, window_of
-from turnpike.ports import Activities, Generations, Ledger
+from turnpike.ports.ledger import Activities, Generations, Ledger
 from turnpike.services.settle_usage import SettleUsage
 
 from tests.contracts.activity import count_by_cell

@@ -3,7 +3,7 @@
 import pytest
 
 from turnpike.domain.errors import InvalidRequest
-from turnpike.ports import PdfReader
+from turnpike.ports.plugins import PdfReader
 
 from tests.pdfs import pdf
 

@@ -10,7 +10,7 @@ import pytest
 from turnpike.domain.errors import Conflict
 from turnpike.domain.ids import AccountId
 from turnpike.domain.presets import Preset, PresetVersion
-from turnpike.ports import Presets
+from turnpike.ports.accounts import Presets
 
 NOW = 1_795_428_000
 CONFIG: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pytest
 
 from turnpike.domain.ids import GenerationId, new_generation_id
 from turnpike.domain.response_cache import CachedAnswer, CacheKey
-from turnpike.ports import CachedAnswers
+from turnpike.ports.accounts import CachedAnswers
 
 NOW = 1_795_521_600
 SIZES = (0, 10, 370_000, 400_000, 1_000_000, 4_000_000)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from turnpike.domain.byok import Sealed, VaultError
-from turnpike.ports import Vault
+from turnpike.ports.accounts import Vault
 
 CONTEXT = {"account": "acct-1", "key": "key-1", "provider": "openai", "place": '{"a": "ü"}'}
 SECRET = "sk-ein-Geheimnis-ü-" + "x" * 4_000

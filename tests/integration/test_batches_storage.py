@@ -16,7 +16,7 @@ from turnpike.domain.batch_steps import Step, parse_step
 from turnpike.domain.batches import Chunk, UploadId
 from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.ids import AccountId, new_id
-from turnpike.ports import BatchFiles
+from turnpike.ports.batches import BatchFiles
 from turnpike.storage import batch_files
 from turnpike.storage.batch_files import S3BatchFiles
 from turnpike.storage.batch_queue import SqsBatchQueue

@@ -14,7 +14,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from turnpike.domain.audit import Finding, Trail
 from turnpike.domain.ids import AccountId, LeaseId, new_account_id, new_generation_id, new_lease_id
 from turnpike.domain.ledger import Hold, KeyLimit
-from turnpike.ports import AuditReads, Generations, Ledger
+from turnpike.ports.ledger import Generations, Ledger
+from turnpike.ports.upkeep import AuditReads
 from turnpike.services.audit_account import AccountAudit, AuditAccount
 from turnpike.services.audit_ledger import AuditLedger, LedgerAudit
 from turnpike.storage import keys

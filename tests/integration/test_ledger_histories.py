@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from turnpike.ports import Activities, Generations, Ledger
+from turnpike.ports.ledger import Activities, Generations, Ledger
 from turnpike.storage.activity import DynamoActivities
 from turnpike.storage.generations import DynamoGenerations
 from turnpike.storage.ledger import DynamoLedger

@@ -16,7 +16,7 @@ from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import Choice, Delta
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.pricing import Pricing
-from turnpike.ports import ProviderAdapter
+from turnpike.ports.wires import ProviderAdapter
 from turnpike.providers.folding import completion_of
 from turnpike.providers.openai_compatible.quirks import QUIRKS
 from turnpike.providers.reasoning import merged_details

@@ -11,7 +11,7 @@ from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.embeddings import EmbeddingRequest, Encoding
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.rerank import RerankRequest
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.openai_compatible.embeddings import OpenAICompatibleEmbeddings
 from turnpike.providers.registry import operation_adapter_for
 

@@ -4,7 +4,7 @@ import pytest
 
 from turnpike.domain.batches import UploadId
 from turnpike.domain.ids import AccountId
-from turnpike.ports import BatchFiles
+from turnpike.ports.batches import BatchFiles
 
 from tests.contracts.batches import BatchesContract, BatchFilesContract
 from tests.fake_batches import InMemoryBatches, InMemoryBatchFiles

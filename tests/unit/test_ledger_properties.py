@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import settings
 
-from turnpike.ports import Activities, Generations, Ledger
+from turnpike.ports.ledger import Activities, Generations, Ledger
 
 from tests.contracts.ledger_machine import LedgerMachine
 from tests.fakes import InMemoryLedger

@@ -18,7 +18,7 @@ from turnpike.domain.byok import Byok, Credential
 from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import UpstreamError
-from turnpike.ports import Signing
+from turnpike.ports.upstream import Signing
 from turnpike.providers.upstream import HttpUpstream
 
 from tests.fake_byok import own_key

@@ -16,7 +16,7 @@ from joserfc.jwk import RSAKey
 
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.service_accounts import ServiceAccount
-from turnpike.ports import TokenSource
+from turnpike.ports.upstream import TokenSource
 from turnpike.providers.google_tokens import GoogleTokens
 from turnpike.providers.transport import post_form
 

@@ -10,7 +10,7 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.images import Image, ImageRequest, Images
 from turnpike.domain.pricing import Pricing
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.google.images import build_adapter
 from turnpike.providers.openai_compatible.images import OpenAICompatibleImages
 

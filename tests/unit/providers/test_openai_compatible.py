@@ -14,7 +14,7 @@ from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta, Usage
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.pricing import Pricing
-from turnpike.ports import ProviderAdapter
+from turnpike.ports.wires import ProviderAdapter
 from turnpike.providers.openai_compatible.adapter import OpenAICompatibleAdapter
 from turnpike.providers.openai_compatible.quirks import QUIRKS, quirks_of
 from turnpike.providers.openai_compatible.wire import citations_of, usage_of

@@ -9,7 +9,7 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.pricing import Pricing
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.openai_compatible.embeddings import OpenAICompatibleEmbeddings
 
 

@@ -12,7 +12,7 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.images import Image, ImageRequest, Images, PartialImage
 from turnpike.domain.pricing import Pricing
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.azure.images import AzureImages
 from turnpike.providers.openai_compatible.images import OpenAICompatibleImages
 

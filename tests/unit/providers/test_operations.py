@@ -10,7 +10,7 @@ from turnpike.domain.embeddings import EmbeddingRequest
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.rerank import RerankRequest
-from turnpike.ports import OperationAdapter, Reply
+from turnpike.ports.wires import OperationAdapter, Reply
 from turnpike.providers.registry import OPERATIONS, WIRES, operation_adapter_for
 
 PIXEL = "data:image/png;base64,AAAA"

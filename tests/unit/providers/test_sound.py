@@ -13,7 +13,7 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.speech import SpeechPiece, SpeechRequest, Turn
-from turnpike.ports import SpeechDecoder
+from turnpike.ports.wires import SpeechDecoder
 from turnpike.providers.google import speech as google
 from turnpike.providers.openai_compatible import speech as openai
 

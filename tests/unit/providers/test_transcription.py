@@ -13,7 +13,7 @@ from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.recordings import wav_header
 from turnpike.domain.transcription import Recording, RemoteRecording, TranscriptionRequest
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.forms import with_form
 from turnpike.providers.google import transcription as google
 from turnpike.providers.openai_compatible import transcription as openai

@@ -17,7 +17,8 @@ from turnpike.domain.catalog import Endpoint, Provider, Timeouts
 from turnpike.domain.chat import ChatRequest, Completion, Delta
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.pricing import Pricing
-from turnpike.ports import ProviderAdapter, Signing, Upstream
+from turnpike.ports.upstream import Signing, Upstream
+from turnpike.ports.wires import ProviderAdapter
 from turnpike.providers import request as built
 from turnpike.providers.failures import failure
 from turnpike.providers.fetch import LONGEST_S, Fetched, Fetcher

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from hypothesis import settings
 
-from turnpike.ports import AuditReads, Generations, Ledger
+from turnpike.ports.ledger import Generations, Ledger
+from turnpike.ports.upkeep import AuditReads
 
 from tests.contracts.audit_history import AuditedHistory
 from tests.fake_audit import Books, BooksReads

@@ -27,7 +27,7 @@ from turnpike.domain.health import Health
 from turnpike.domain.service_accounts import parse_service_account
 from turnpike.domain.stickiness import Stickiness
 from turnpike.domain.waits import Waits
-from turnpike.ports import Signer, TokenSource
+from turnpike.ports.upstream import Signer, TokenSource
 from turnpike.providers.transport import PooledTransport, post_form
 from turnpike.providers.upstream import HttpUpstream
 from turnpike.services.admit import Admit

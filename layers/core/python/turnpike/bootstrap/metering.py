@@ -12,7 +12,7 @@ from turnpike.domain.generation import Generation
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.ledger import Resolution
 from turnpike.domain.money import NanoUsd, present_usd
-from turnpike.ports import Ledger
+from turnpike.ports.ledger import Ledger
 from turnpike.services.record_health import RecordHealth
 from turnpike.services.roll_up_health import RollUpHealth
 from turnpike.services.settle_usage import SettleUsage, parse_usage_event

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from turnpike.bootstrap.resources import Resources
 from turnpike.domain.service_accounts import parse_service_account
-from turnpike.ports import Signer, Signing, TokenSource
+from turnpike.ports.upstream import Signer, Signing, TokenSource
 
 if TYPE_CHECKING:
     from turnpike.providers.aws_signing import SigV4Signer

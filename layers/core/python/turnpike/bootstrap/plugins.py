@@ -9,7 +9,7 @@ from turnpike.domain.file_texts import OcrFailed
 from turnpike.domain.moderation import ModerationFailed
 from turnpike.domain.money import parse_usd
 from turnpike.domain.web_search import SearchFailed, SearchPrice
-from turnpike.ports import Moderator, Ocr, SearchEngine
+from turnpike.ports.plugins import Moderator, Ocr, SearchEngine
 from turnpike.providers.fetch import Fetcher
 from turnpike.providers.file_source import WebFileSource
 from turnpike.providers.mistral_ocr import MistralOcr

@@ -7,7 +7,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from turnpike.ports import Signing
+from turnpike.ports.upstream import Signing
 from turnpike.providers.failures import failure
 
 

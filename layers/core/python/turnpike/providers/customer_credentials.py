@@ -4,7 +4,7 @@ from weakref import WeakKeyDictionary
 
 from turnpike.domain.byok import Credential
 from turnpike.domain.service_accounts import parse_service_account
-from turnpike.ports import Signer, TokenSource
+from turnpike.ports.upstream import Signer, TokenSource
 from turnpike.providers.failures import failure
 from turnpike.providers.google_tokens import GoogleTokens, PostForm
 

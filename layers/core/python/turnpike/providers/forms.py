@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from turnpike.ports import FormFile
+from turnpike.ports.wires import FormFile
 
 
 def with_form(

@@ -10,7 +10,7 @@ from turnpike.domain.errors import UpstreamError
 from turnpike.domain.image_sizes import nearest_ratio
 from turnpike.domain.image_traits import traits_of
 from turnpike.domain.images import Image, ImageRequest, Images
-from turnpike.ports import ProviderAdapter, Reply, UpstreamRequest
+from turnpike.ports.wires import ProviderAdapter, Reply, UpstreamRequest
 from turnpike.providers.failures import failure, unreadable
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from turnpike.domain.catalog import Provider
-from turnpike.ports import OperationAdapter, PartsAdapter, ProviderAdapter, SpeechAdapter
+from turnpike.ports.wires import OperationAdapter, PartsAdapter, ProviderAdapter, SpeechAdapter
 
 WIRES: Mapping[str, str] = {
     "anthropic": "anthropic.adapter:build_adapter",

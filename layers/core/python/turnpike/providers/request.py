@@ -31,7 +31,5 @@ class ProviderRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: Mapping[str, Any] = field(repr=False, default_factory=dict)
     signing: Signing | None = None
-    raw: bytes | None = field(repr=False, default=None)
-    """In the place of `body`."""
     form: tuple[FormFile, ...] | None = None
     """The files, if any, of a form whose other fields are the members of `body`; None for JSON."""

@@ -8,7 +8,7 @@ import httpx2
 
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.speech import SpeechPiece
-from turnpike.ports import SpeechDecoder
+from turnpike.ports.wires import SpeechDecoder
 from turnpike.providers.transport import chunks_of
 
 

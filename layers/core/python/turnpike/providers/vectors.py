@@ -9,7 +9,7 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Vector
 from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.vectors import encode
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.failures import unreadable
 
 Json = Mapping[str, Any]

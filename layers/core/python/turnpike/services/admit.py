@@ -17,7 +17,7 @@ from turnpike.domain.ids import GenerationId
 from turnpike.domain.ledger import Hold, key_limit_of
 from turnpike.domain.money import ZERO, NanoUsd, round_up
 from turnpike.domain.pricing import Pricing, multiplied, tokens_for
-from turnpike.ports import Ledger
+from turnpike.ports.ledger import Ledger
 from turnpike.services.leases import Leases
 from turnpike.services.reserve import OwnHold, Reserve
 

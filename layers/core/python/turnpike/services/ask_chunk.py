@@ -29,7 +29,7 @@ from turnpike.domain.batches import (
     tally_of,
 )
 from turnpike.domain.errors import TemporarilyBusy
-from turnpike.ports import Batches, BatchFiles, BatchQueue
+from turnpike.ports.batches import Batches, BatchFiles, BatchQueue
 from turnpike.services.batch_lines import parse_lines
 
 Keep = Callable[[bytes], Awaitable[bool]]

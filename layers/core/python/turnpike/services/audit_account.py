@@ -18,7 +18,7 @@ from itertools import islice
 
 from turnpike.domain.audit import Finding, Reading, Terms, Trail, check_trail, judge, suspects
 from turnpike.domain.ids import LEASE_PREFIX, AccountId
-from turnpike.ports import AuditReads
+from turnpike.ports.upkeep import AuditReads
 
 _MOST_READINGS = 6
 _MOST_LOOKS = 4

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from turnpike.domain.audit import Finding
 from turnpike.domain.ids import AccountId
-from turnpike.ports import AuditReads
+from turnpike.ports.upkeep import AuditReads
 from turnpike.services.audit_account import AccountAudit, AuditAccount
 
 _LISTED = 500

@@ -9,7 +9,7 @@ from anyio.to_thread import run_sync
 from turnpike.domain.api_keys import ApiKey, Principal, hash_secret
 from turnpike.domain.errors import Unauthenticated
 from turnpike.domain.ids import KeyHash
-from turnpike.ports import ApiKeys
+from turnpike.ports.accounts import ApiKeys
 
 _REMEMBERED_KEYS = 10_000
 

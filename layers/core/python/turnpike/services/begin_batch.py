@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from turnpike.domain.batch_steps import Step
 from turnpike.domain.batches import Batch
 from turnpike.domain.errors import InvalidRequest
-from turnpike.ports import Batches, BatchFiles, BatchQueue
+from turnpike.ports.batches import Batches, BatchFiles, BatchQueue
 from turnpike.services.batch_lines import CheckBody, LineCheck, divide_lines, plan_chunks
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from turnpike.domain.auto_top_up import failed, succeeded, turn_off_for
 from turnpike.domain.money import NanoUsd
 from turnpike.domain.payments import DisputeChanged, Payment, RefundChanged, SavedPaymentMethod
-from turnpike.ports import AutoTopUps, Ledger
+from turnpike.ports.ledger import Ledger
+from turnpike.ports.payments import AutoTopUps
 from turnpike.services.change_auto_top_up import change_auto_top_up
 
 Note = Callable[[Payment, NanoUsd], None]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from turnpike.domain.auto_top_up import AutoTopUp
 from turnpike.domain.errors import Conflict, TemporarilyBusy
 from turnpike.domain.ids import AccountId
-from turnpike.ports import AutoTopUps
+from turnpike.ports.payments import AutoTopUps
 
 _LOOKS = 5
 

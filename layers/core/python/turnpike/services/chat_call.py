@@ -16,7 +16,7 @@ from turnpike.domain.meter import Meter
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.pricing import cache_discount
 from turnpike.domain.routing import Route
-from turnpike.ports import Upstream
+from turnpike.ports.upstream import Upstream
 from turnpike.services.admit import Admission
 from turnpike.services.attempts import Answer, Attempts, Try
 from turnpike.services.credit_line import CreditLine

@@ -18,7 +18,7 @@ from turnpike.domain.money import ZERO
 from turnpike.domain.routing import Policy, Route, RoutedRequest, plan_route
 from turnpike.domain.slugs import parse_slug
 from turnpike.domain.stickiness import Stickiness, conversation_of
-from turnpike.ports import Upstream
+from turnpike.ports.upstream import Upstream
 from turnpike.services.admit import Admit
 from turnpike.services.attempts import Attempts, Watch
 from turnpike.services.chat_call import ChatCall, Emit

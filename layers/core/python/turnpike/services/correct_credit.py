@@ -10,7 +10,8 @@ from turnpike.domain.errors import Conflict, InsufficientCredit, InvalidRequest,
 from turnpike.domain.ids import AccountId, GenerationId
 from turnpike.domain.ledger import Balance
 from turnpike.domain.money import NanoUsd, present_usd
-from turnpike.ports import EntryNotes, Generations, Ledger
+from turnpike.ports.ledger import Generations, Ledger
+from turnpike.ports.upkeep import EntryNotes
 
 
 @dataclass(frozen=True, slots=True)

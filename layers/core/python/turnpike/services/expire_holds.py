@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from turnpike.domain.errors import HoldResolved, TemporarilyBusy
-from turnpike.ports import Ledger
+from turnpike.ports.ledger import Ledger
 
 
 class Expired(NamedTuple):

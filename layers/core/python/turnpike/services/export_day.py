@@ -18,7 +18,7 @@ from turnpike.domain.exports import (
 )
 from turnpike.domain.ids import AccountId
 from turnpike.domain.ledger import LedgerEntry
-from turnpike.ports import ExportStore
+from turnpike.ports.upkeep import ExportStore
 
 
 class DayExport:

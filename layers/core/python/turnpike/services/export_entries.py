@@ -13,7 +13,7 @@ from itertools import islice
 from turnpike.domain.exports import Extent, extent_of
 from turnpike.domain.ids import AccountId
 from turnpike.domain.periods import day_of
-from turnpike.ports import EntryReads, ExportMarks, ExportStore
+from turnpike.ports.upkeep import EntryReads, ExportMarks, ExportStore
 from turnpike.services.export_day import DayExport, line_of
 
 _STEP = 500

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from turnpike.domain.exports import NO_FACTS, PartFacts, day_prefix, manifest_key, manifest_prefix
-from turnpike.ports import ExportStore
+from turnpike.ports.upkeep import ExportStore
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from turnpike.domain.errors import NotFound
 from turnpike.domain.ids import AccountId
 from turnpike.domain.presets import Preset
-from turnpike.ports import Presets
+from turnpike.ports.accounts import Presets
 
 _REMEMBERED_PRESETS = 1_000
 

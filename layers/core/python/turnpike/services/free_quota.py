@@ -10,7 +10,8 @@ from turnpike.domain.errors import InsufficientCredit
 from turnpike.domain.free_quota import OPENROUTERS_LIMITS, FreeLimits, FreeModelsExhausted
 from turnpike.domain.ids import AccountId
 from turnpike.domain.money import ZERO
-from turnpike.ports import FreeQuota, Ledger
+from turnpike.ports.accounts import FreeQuota
+from turnpike.ports.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

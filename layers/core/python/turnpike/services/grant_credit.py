@@ -10,7 +10,7 @@ from turnpike.domain.errors import Conflict, ReferenceReused
 from turnpike.domain.ids import AccountId
 from turnpike.domain.ledger import Balance
 from turnpike.domain.money import NanoUsd
-from turnpike.ports import Ledger
+from turnpike.ports.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from turnpike.domain.errors import HoldMismatch, InsufficientCredit, KeyLimitExc
 from turnpike.domain.ids import AccountId, KeyHash, LeaseId, new_lease_id
 from turnpike.domain.ledger import Hold, key_limit_of
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.ports import Ledger
+from turnpike.ports.ledger import Ledger
 from turnpike.services.reserve import see_again
 
 _BUSY_REQUESTS, _BUSY_S = 3, 20.0

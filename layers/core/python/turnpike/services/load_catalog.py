@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from turnpike.domain.catalog import Catalog
 from turnpike.domain.stored_catalog import CatalogVersions
-from turnpike.ports import CatalogStore
+from turnpike.ports.catalog import CatalogStore
 
 if TYPE_CHECKING:
     from turnpike.domain.catalog_tables import Row

@@ -13,7 +13,7 @@ from turnpike.domain.ids import AccountId
 from turnpike.domain.money import ZERO, NanoUsd, present_usd
 from turnpike.domain.payments import PaymentMethod, SavedPaymentMethod, Terms
 from turnpike.domain.periods import day_of
-from turnpike.ports import AutoTopUps, PaymentGateway
+from turnpike.ports.payments import AutoTopUps, PaymentGateway
 from turnpike.services.change_auto_top_up import change_auto_top_up, put_auto_top_up
 
 

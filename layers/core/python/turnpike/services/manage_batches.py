@@ -13,7 +13,7 @@ from turnpike.domain.batch_steps import Step
 from turnpike.domain.batches import Batch, BatchId, BatchPage, BatchStatus, check_cancellable, check_deletable
 from turnpike.domain.errors import NotFound, TemporarilyBusy
 from turnpike.domain.ids import AccountId
-from turnpike.ports import Batches, BatchFiles, BatchQueue
+from turnpike.ports.batches import Batches, BatchFiles, BatchQueue
 
 MOST_RESULT_BYTES = 4 * 1024 * 1024
 """Of results that are told with their batch: a synchronous Lambda invocation answers 6 MB."""

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from turnpike.domain.byok import MOST_KEYS, ByokKey, Credential, DeclaredRegion, Place, Sealed, VaultError
 from turnpike.domain.errors import InvalidRequest, NotFound, TurnpikeError
 from turnpike.domain.ids import AccountId
-from turnpike.ports import ApiKeys, ByokKeys, Vault
+from turnpike.ports.accounts import ApiKeys, ByokKeys, Vault
 
 _ID_LENGTH = 36
 _NOTHING = Sealed(b"", b"")

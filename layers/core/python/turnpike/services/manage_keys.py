@@ -20,7 +20,8 @@ from turnpike.domain.api_keys import (
 from turnpike.domain.errors import NotFound
 from turnpike.domain.ids import AccountId, KeyHash
 from turnpike.domain.money import NanoUsd
-from turnpike.ports import ApiKeys, Ledger
+from turnpike.ports.accounts import ApiKeys
+from turnpike.ports.ledger import Ledger
 
 PAGE = 100
 """Keys per page of a list, as OpenRouter pages it."""

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from turnpike.domain.errors import Conflict, InvalidRequest, NotFound
 from turnpike.domain.ids import AccountId
 from turnpike.domain.presets import MOST_PRESETS, MOST_VERSIONS, Preset, PresetStatus, PresetVersion
-from turnpike.ports import Presets
+from turnpike.ports.accounts import Presets
 
 _TRIES = 5
 """Of a change that meets others; more of them at once are told of the conflict."""

@@ -7,7 +7,7 @@ from typing import Any, Generic
 from turnpike.domain.catalog import Catalog
 from turnpike.domain.operation import API_TYPES, OperationRequest, ResultT
 from turnpike.domain.routing import Route
-from turnpike.ports import OnPart, Upstream
+from turnpike.ports.upstream import OnPart, Upstream
 from turnpike.services.admit import Admission
 from turnpike.services.attempts import Attempts, Try
 from turnpike.services.generation_call import GenerationCall, Origin

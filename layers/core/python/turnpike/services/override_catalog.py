@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from turnpike.domain.stored_catalog import StoredOverrides
-from turnpike.ports import CatalogStore
+from turnpike.ports.catalog import CatalogStore
 from turnpike.services.load_catalog import Artefact, CatalogParts
 
 

@@ -12,7 +12,7 @@ from turnpike.domain.catalog import Catalog
 from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.ids import AccountId
 from turnpike.domain.routing import Policy, Route
-from turnpike.ports import ByokKeys
+from turnpike.ports.accounts import ByokKeys
 
 if TYPE_CHECKING:
     from turnpike.domain.byok import ByokKey

@@ -21,7 +21,7 @@ from turnpike.domain.web_search import (
     tidied,
     with_results,
 )
-from turnpike.ports import Moderator, Ocr, SearchEngine
+from turnpike.ports.plugins import Moderator, Ocr, SearchEngine
 from turnpike.services.read_files import ReadFiles
 from turnpike.services.recognition import Recognition
 

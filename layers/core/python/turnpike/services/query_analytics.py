@@ -11,7 +11,8 @@ from turnpike.domain.analytics import Answer, Query, answer
 from turnpike.domain.analytics_terms import KEY_DIMENSION
 from turnpike.domain.api_keys import is_key_hash
 from turnpike.domain.ids import AccountId
-from turnpike.ports import Activities, ApiKeys
+from turnpike.ports.accounts import ApiKeys
+from turnpike.ports.ledger import Activities
 from turnpike.services.read_activity import MOST_CELLS
 
 

@@ -10,7 +10,7 @@ from turnpike.domain.activity import Activity, Cell
 from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.ids import AccountId, KeyHash
 from turnpike.domain.periods import day_of, days_before
-from turnpike.ports import Activities
+from turnpike.ports.ledger import Activities
 
 DAYS = 30
 MOST_CELLS = 20_000

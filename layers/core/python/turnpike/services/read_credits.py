@@ -6,7 +6,7 @@ from anyio.to_thread import run_sync
 
 from turnpike.domain.ids import AccountId
 from turnpike.domain.ledger import Balance
-from turnpike.ports import Ledger
+from turnpike.ports.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

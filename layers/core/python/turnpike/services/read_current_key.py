@@ -10,7 +10,8 @@ from turnpike.domain.api_keys import ApiKey, KeySpend, Principal
 from turnpike.domain.free_quota import OPENROUTERS_LIMITS, FreeLimits
 from turnpike.domain.ledger import Balance
 from turnpike.domain.money import ZERO
-from turnpike.ports import ApiKeys, FreeQuota, Ledger
+from turnpike.ports.accounts import ApiKeys, FreeQuota
+from turnpike.ports.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

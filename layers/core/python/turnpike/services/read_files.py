@@ -24,7 +24,7 @@ from turnpike.domain.file_texts import (
     name_of,
 )
 from turnpike.domain.money import NanoUsd
-from turnpike.ports import FileSource, PdfReader
+from turnpike.ports.plugins import FileSource, PdfReader
 from turnpike.services.recognition import Recognition, Scan
 
 Found = TypeVar("Found")

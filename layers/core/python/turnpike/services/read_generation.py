@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from turnpike.domain.errors import NotFound
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import AccountId, GenerationId, time_of
-from turnpike.ports import Generations, Ledger
+from turnpike.ports.ledger import Generations, Ledger
 
 _WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.75, 0.75, 0.75)
 """Three seconds in all: a usage event is through the queue by then, and most are within the first waits."""

@@ -7,7 +7,7 @@ from anyio.to_thread import run_sync
 
 from turnpike.domain.errors import ReferenceReused
 from turnpike.domain.payments import DisputeChanged, Payment, PaymentEvent, RefundChanged
-from turnpike.ports import PaymentGateway
+from turnpike.ports.payments import PaymentGateway
 from turnpike.services.book_payment import BookPayment
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from turnpike.domain.file_texts import FileText, Place, file_text_of
 from turnpike.domain.money import NanoUsd
-from turnpike.ports import Ocr
+from turnpike.ports.plugins import Ocr
 
 _TOKENS_PER_PAGE = 1_000
 """A page full of text has some 700 words."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from turnpike.domain.generation import Generation
 from turnpike.domain.health import endpoint_key
 from turnpike.domain.tallies import MINUTE_S, Tally, counted_at_s
-from turnpike.ports import HealthCounts
+from turnpike.ports.catalog import HealthCounts
 
 _MOST_AGE_S = 1800
 """What ended longer ago is in no statistics that are still to be written."""

@@ -9,7 +9,8 @@ import orjson
 from turnpike.domain.dead_letters import DeadLetter, Diagnosis, Reason
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import time_of
-from turnpike.ports import DeadLetters, Generations, Ledger
+from turnpike.ports.ledger import Generations, Ledger
+from turnpike.ports.queues import DeadLetters
 from turnpike.services.settle_usage import EVENT_VERSION, parse_usage_event
 
 MOST_LOOKED_AT = 1000

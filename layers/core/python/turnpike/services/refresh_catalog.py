@@ -8,7 +8,7 @@ from typing import Any
 from turnpike.domain.catalog_tables import Row
 from turnpike.domain.errors import Conflict
 from turnpike.domain.stored_catalog import Document, SourceUnavailable, StoredArtefact
-from turnpike.ports import CatalogStore, Download
+from turnpike.ports.catalog import CatalogStore, Download
 from turnpike.services.compile_catalog import CompiledCatalog, Settings, compare, compile_catalog, parse_json
 
 MOST_SOURCE_BYTES = 48_000_000

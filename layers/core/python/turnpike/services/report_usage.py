@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from turnpike.domain.errors import TurnpikeError
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import GenerationId
-from turnpike.ports import UsageQueue
+from turnpike.ports.queues import UsageQueue
 from turnpike.services.settle_usage import SettleUsage, build_usage_event
 
 

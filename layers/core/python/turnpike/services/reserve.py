@@ -8,7 +8,7 @@ from turnpike.domain.errors import HoldMismatch
 from turnpike.domain.ids import LeaseId
 from turnpike.domain.ledger import Hold, check_pending
 from turnpike.domain.money import NanoUsd
-from turnpike.ports import Ledger
+from turnpike.ports.ledger import Ledger
 
 
 class Reserve(Protocol):

@@ -20,7 +20,8 @@ from turnpike.domain.ids import GenerationId, new_generation_id
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.pricing import Cost
 from turnpike.domain.response_cache import CachedAnswer, CacheKey, cache_key
-from turnpike.ports import CachedAnswers, Ledger
+from turnpike.ports.accounts import CachedAnswers
+from turnpike.ports.ledger import Ledger
 from turnpike.services.complete_chat import Emit, Origin
 
 FindAnswer = Callable[[Principal, ChatRequest, Mapping[str, Any], Origin, str], Awaitable["Lookup"]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from turnpike.domain.health import EndpointReport, HealthReport, HealthSnapshot
 from turnpike.domain.tallies import MINUTE_S, Tally, report, summarize
 from turnpike.domain.uptime import MINUTES_AN_HOUR, count_minutes, day_uptime
-from turnpike.ports import HealthCounts, HealthSnapshots
+from turnpike.ports.catalog import HealthCounts, HealthSnapshots
 
 _ROUTING_MINUTES, _REPORT_MINUTES, _DAY_HOURS = 5, 30, 24
 """How far back each looks, besides the current minute or hour."""

@@ -16,7 +16,7 @@ from turnpike.domain.catalog import Catalog, Endpoint
 from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.ids import KeyHash
 from turnpike.domain.routing import Policy, Route
-from turnpike.ports import Vault
+from turnpike.ports.accounts import Vault
 
 _OPEN_S = 300.0
 """How long an opened key stays in memory: a warm request asks the key service for nothing."""

@@ -15,7 +15,8 @@ from turnpike.domain.auto_top_up import (
 from turnpike.domain.errors import Conflict
 from turnpike.domain.ids import AccountId
 from turnpike.domain.payments import Payment, Terms
-from turnpike.ports import AutoTopUps, Ledger, PaymentGateway
+from turnpike.ports.ledger import Ledger
+from turnpike.ports.payments import AutoTopUps, PaymentGateway
 from turnpike.services.book_payment import BookPayment
 from turnpike.services.change_auto_top_up import change_auto_top_up
 

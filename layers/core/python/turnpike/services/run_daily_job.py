@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from turnpike.domain.jobs import JobClaim, last_due_s
-from turnpike.ports import Jobs
+from turnpike.ports.upkeep import Jobs
 
 AFTER_MIDNIGHT_S = 3600
 """UTC. By then whoever's clock was behind has written what belongs to the day before."""

@@ -11,7 +11,7 @@ from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import AccountId, GenerationId, KeyHash
 from turnpike.domain.ledger import Resolution
 from turnpike.domain.money import ZERO
-from turnpike.ports import Ledger
+from turnpike.ports.ledger import Ledger
 
 EVENT_VERSION = 1
 """Goes up when an event can no longer be read as one of before. Fields may come and go without it: those that

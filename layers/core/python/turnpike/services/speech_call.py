@@ -10,7 +10,7 @@ from turnpike.domain.errors import UpstreamError
 from turnpike.domain.operation import API_TYPES
 from turnpike.domain.routing import Route
 from turnpike.domain.speech import Heard, SpeechPiece, SpeechRequest
-from turnpike.ports import Upstream
+from turnpike.ports.upstream import Upstream
 from turnpike.services.admit import Admission
 from turnpike.services.attempts import Attempts, Try
 from turnpike.services.generation_call import GenerationCall, Origin

@@ -7,7 +7,7 @@ from anyio.to_thread import run_sync
 from turnpike.domain.ids import AccountId
 from turnpike.domain.payments import Checkout, CheckoutOrder, Price, Terms
 from turnpike.domain.return_addresses import ReturnAddresses
-from turnpike.ports import AutoTopUps, PaymentGateway
+from turnpike.ports.payments import AutoTopUps, PaymentGateway
 
 
 @dataclass(frozen=True, slots=True)

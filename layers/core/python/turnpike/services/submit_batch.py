@@ -21,7 +21,7 @@ from turnpike.domain.batches import (
 )
 from turnpike.domain.errors import Conflict, InvalidRequest, PayloadTooLarge
 from turnpike.domain.ids import new_id
-from turnpike.ports import Batches, BatchFiles, BatchQueue
+from turnpike.ports.batches import Batches, BatchFiles, BatchQueue
 from turnpike.services.batch_lines import CheckBody, LineCheck, within
 
 UPLOAD_TTL_S = 3600

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from turnpike.domain.batch_steps import Step
 from turnpike.domain.batches import Batch, BatchId, Chunk
 from turnpike.domain.ids import AccountId
-from turnpike.ports import Batches, BatchFiles, BatchQueue
+from turnpike.ports.batches import Batches, BatchFiles, BatchQueue
 from turnpike.services.ask_chunk import AskChunk
 from turnpike.services.begin_batch import BeginBatch
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings
 from turnpike.domain.errors import UpstreamError
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.azure.adapter import AzureAdapter, at_azure
 from turnpike.providers.azure.addresses import embeddings_url
 from turnpike.providers.openai_compatible.embeddings import OpenAICompatibleEmbeddings

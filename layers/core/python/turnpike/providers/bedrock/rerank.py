@@ -12,7 +12,7 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.rerank import Ranking, RerankRequest
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.bedrock.adapter import region_of
 from turnpike.providers.bedrock.errors import parse_error_answer
 from turnpike.providers.bedrock.invoke import invoke, signed

@@ -9,7 +9,7 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Vector
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.operation import parts_of
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.cohere.adapter import CohereAdapter
 from turnpike.providers.cohere_inputs import MOST_AT_ONCE, build_inputs, read_vectors
 from turnpike.providers.request import ProviderRequest

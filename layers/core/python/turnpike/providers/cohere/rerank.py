@@ -8,7 +8,7 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.rerank import Ranking, RerankRequest
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.cohere.adapter import CohereAdapter
 from turnpike.providers.ranking import read_ranking
 from turnpike.providers.request import ProviderRequest

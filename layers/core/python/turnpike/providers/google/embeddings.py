@@ -9,7 +9,7 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Input, Vector
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.operation import parts_of
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.google.adapter import GoogleAdapter
 from turnpike.providers.google.predictions import VertexEmbeddings
 from turnpike.providers.google.quirks import quirks_of

@@ -10,7 +10,7 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Vector
 from turnpike.domain.errors import UpstreamError
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.google.adapter import GoogleAdapter
 from turnpike.providers.google.quirks import quirks_of
 from turnpike.providers.google.tasks import task_type_of

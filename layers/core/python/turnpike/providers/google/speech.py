@@ -11,7 +11,7 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.recordings import wav_header
 from turnpike.domain.speech import SAMPLE_RATE, SpeechPiece, SpeechRequest
-from turnpike.ports import SpeechDecoder
+from turnpike.ports.wires import SpeechDecoder
 from turnpike.providers.failures import unreadable
 from turnpike.providers.google.errors import blocked, error_in_answer, parse_error
 from turnpike.providers.google.requests import request_for

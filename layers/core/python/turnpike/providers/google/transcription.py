@@ -11,7 +11,7 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.recordings import PCM_RATE, wav_header
 from turnpike.domain.transcription import TIMED, Recording, Transcript, TranscriptionRequest
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.failures import unreadable
 from turnpike.providers.google.errors import blocked, error_in_answer, parse_error
 from turnpike.providers.google.requests import request_for

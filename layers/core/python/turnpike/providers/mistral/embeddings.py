@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings
 from turnpike.domain.errors import UpstreamError
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.mistral.adapter import MistralAdapter
 from turnpike.providers.openai_compatible.embeddings import parse_embeddings
 from turnpike.providers.request import ProviderRequest

@@ -11,7 +11,7 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings, Vector, parts_in
 from turnpike.domain.errors import InvalidRequest, UpstreamError
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.failures import failure_in_answer, parse_failure
 from turnpike.providers.request import ProviderRequest
 from turnpike.providers.vectors import Json, count_of, read_embeddings, usage_of, vector_of

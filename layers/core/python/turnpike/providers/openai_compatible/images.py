@@ -13,7 +13,7 @@ from turnpike.domain.chat import Usage
 from turnpike.domain.errors import UpstreamError
 from turnpike.domain.image_traits import traits_of
 from turnpike.domain.images import Image, ImageRequest, Images
-from turnpike.ports import Reply, UpstreamRequest
+from turnpike.ports.wires import Reply, UpstreamRequest
 from turnpike.providers.failures import failure_in_answer, parse_failure, unreadable
 from turnpike.providers.images_by_chat import ImagesByChat
 from turnpike.providers.openai_compatible.adapter import build_adapter as build_chat_adapter

@@ -7,7 +7,7 @@ from typing import Any
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.speech import SpeechRequest
-from turnpike.ports import SpeechDecoder
+from turnpike.ports.wires import SpeechDecoder
 from turnpike.providers.failures import parse_failure
 from turnpike.providers.request import ProviderRequest
 from turnpike.providers.sound import RawSound, SoundEvents

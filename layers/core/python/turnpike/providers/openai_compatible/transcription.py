@@ -22,7 +22,7 @@ from turnpike.domain.transcription import (
     Transcript,
     TranscriptionRequest,
 )
-from turnpike.ports import Reply
+from turnpike.ports.wires import Reply
 from turnpike.providers.failures import failure_in_answer, parse_failure, unreadable
 from turnpike.providers.remote_audio import ADDRESS_FIELDS
 from turnpike.providers.request import FormFile, ProviderRequest
