@@ -92,16 +92,8 @@ def test_every_path_leads_to_its_function(stack: Deployed, function: str, base: 
         assert answer.json()["error"]["code"] == answer.status_code
 
 
-def test_sound_goes_in_and_out_as_it_is(openai: OpenAI) -> None:
-    # The SDK asks for `application/octet-stream`, without which a stage that does not stream hands out base64.
-    answer = openai.audio.speech.create(model="demo/speak", voice="a", input=f"Hi {MARK}", response_format="wav")
-    spoken = answer.content
-    assert spoken[:4] == b"RIFF"
-    heard = openai.audio.transcriptions.create(model="demo/transcribe", file=("a.wav", spoken))
-    assert f"the fingerprint {crc32(spoken):08x}" in heard.text
-
-
 def test_openai_asks_and_is_charged(stack: Deployed, openai: OpenAI, http: httpx2.Client, manager: OpenRouter) -> None:
+    # First of all that is charged, so that nothing of before is settled meanwhile.
     used = manager.credits.get_credits().data.total_usage
     answer = openai.chat.completions.create(model="demo/chat", messages=user())
     assert answer.choices[0].message.content
@@ -113,6 +105,15 @@ def test_openai_asks_and_is_charged(stack: Deployed, openai: OpenAI, http: httpx
     record = eventually(lambda: _found(http, answer.id), within_s=60)
     assert nano(record["total_cost"]) == cost
     eventually(lambda: nano(manager.credits.get_credits().data.total_usage) == nano(used) + cost, within_s=60)
+
+
+def test_sound_goes_in_and_out_as_it_is(openai: OpenAI) -> None:
+    # The SDK asks for `application/octet-stream`, without which a stage that does not stream hands out base64.
+    answer = openai.audio.speech.create(model="demo/speak", voice="a", input=f"Hi {MARK}", response_format="wav")
+    spoken = answer.content
+    assert spoken[:4] == b"RIFF"
+    heard = openai.audio.transcriptions.create(model="demo/transcribe", file=("a.wav", spoken))
+    assert f"the fingerprint {crc32(spoken):08x}" in heard.text
 
 
 def test_what_embeds_is_listed_by_one_function_and_asked_of_another(openai: OpenAI, http: httpx2.Client) -> None:
