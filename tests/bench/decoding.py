@@ -140,7 +140,7 @@ def made_up(wire: str, count: int, *, call: bool = True) -> list[bytes]:
         prompt_tokens=100,
         reasoning=_words(sixth),
         text=_words(count - 2 * sixth if call else count - sixth),
-        call=Call("call_1", "bench", arguments) if call else None,
+        calls=(Call("call_1", "bench", arguments),) if call else (),
         finish="tool_calls" if call else "stop",
     )
     return list(SIMULATED[_SAMPLES.get(wire, wire)].events(said, asked))

@@ -37,6 +37,8 @@ class _Told:
     usage = Usage(100, 100)
     cost = ZERO
     upstream_cost = Cost()
+    search_cost = file_cost = ZERO
+    web_searches = 0
     service_tier = None
     finish_reason = native_finish_reason = "stop"
     is_byok = False
@@ -55,7 +57,7 @@ def measure_presenting(say: Callable[[str], None], deltas: Sequence[Delta], *, r
 
 
 def _cpu_us(skin: Skin, deltas: Sequence[Delta], at_once: int) -> float:
-    asked = Asked(ChatRequest(("acme/bench",), [], {}, stream=True), {}, Headers())
+    asked = Asked(ChatRequest(("acme/bench",), [], {}, stream=True), {"input": "Hello"}, Headers())
     presenter = skin.new_presenter(_Told(), asked)  # type: ignore[arg-type]
     batches = [deltas[start : start + at_once] for start in range(0, len(deltas), at_once)]
     gc.collect()
