@@ -54,7 +54,7 @@ class Client:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=environ(**away, **{"HOME": str(self.folder), **variables}),
+            env=environ(**{**away, "HOME": str(self.folder), **variables}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
