@@ -193,7 +193,10 @@ class InMemoryBatchFiles:
             self.results.pop((batch.id, chunk), None)
 
     def assemble(self, batch: Batch) -> int:
-        self.outputs[batch.id] = b"".join(self.chunks[batch.id, number] for number in range(batch.chunks))
+        wanted = [(batch.id, number) for number in range(batch.chunks)]
+        if not all(each in self.chunks for each in wanted):
+            raise NotFound("A chunk of this batch has no results")
+        self.outputs[batch.id] = b"".join(self.chunks[each] for each in wanted)
         return len(self.outputs[batch.id])
 
     def read_output(self, batch: Batch, *, most_bytes: int) -> bytes | None:

@@ -249,6 +249,8 @@ class BatchFilesContract:
         assert files.read_output(batch, most_bytes=6) == b"a\nb\nc\n"
         assert files.read_output(batch, most_bytes=5) is None
         files.drop_chunks(batch)
+        with pytest.raises(NotFound):
+            files.assemble(batch)
         assert files.read_output(batch, most_bytes=6) == b"a\nb\nc\n"
 
     def test_all_of_it_is_dropped(self, files: BatchFiles, batch: Batch) -> None:

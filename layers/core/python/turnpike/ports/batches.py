@@ -104,7 +104,10 @@ class BatchFiles(Protocol):
     def drop_results(self, batch: "Batch", chunk: int) -> None: ...
 
     def assemble(self, batch: "Batch") -> int:
-        """Put the lines of all chunks together, in order; how many bytes they are."""
+        """Put the lines of all chunks together, in order; how many bytes they are.
+
+        Raises NotFound where a chunk's are not there, and changes nothing.
+        """
 
     def read_output(self, batch: "Batch", *, most_bytes: int) -> bytes | None:
         """None where there is none, or it is larger."""

@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 
 from turnpike.domain.batch_steps import Step
 from turnpike.domain.batches import Batch, BatchId, Chunk
+from turnpike.domain.errors import NotFound
 from turnpike.domain.ids import AccountId
 from turnpike.ports.batches import Batches, BatchFiles, BatchQueue
 from turnpike.services.ask_chunk import AskChunk
@@ -80,7 +81,13 @@ class WorkOffBatches:
     def _assemble(self, batch: Batch) -> None:
         if not batch.is_done or batch.status not in ("finalizing", "cancelling"):
             return
-        self.files.assemble(batch)
+        try:
+            self.files.assemble(batch)
+        except NotFound:
+            now = self.batches.find(batch.account_id, batch.id)
+            if now is None or now.is_over:
+                return  # Whoever was first has dropped what it had put together.
+            raise
         over = replace(batch, status=batch.last_status(), finalized_at_s=int(self.now()))
         if self.batches.put_status(over, was=batch.status):
             self.on_over(over)

@@ -118,7 +118,7 @@ class S3BatchFiles:
         size, pending, upload_id = 0, bytearray(), ""
         with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
             for start in range(0, len(wanted), _READ_AT_ONCE):
-                for data in pool.map(self._get, wanted[start : start + _READ_AT_ONCE]):
+                for data in pool.map(self._get_chunk, wanted[start : start + _READ_AT_ONCE]):
                     pending += data
                     size += len(data)
                 if len(pending) >= _PART_BYTES:
@@ -185,6 +185,14 @@ class S3BatchFiles:
     def _get(self, key: str) -> bytes:
         with _translated():
             return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+
+    def _get_chunk(self, key: str) -> bytes:
+        try:
+            return self._get(key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                raise NotFound("A chunk of this batch has no results") from None
+            raise
 
     def _list(self, prefix: str) -> Sequence[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
