@@ -330,7 +330,7 @@ async def test_a_search_that_finds_nothing_is_a_search(plugged: Plugged) -> None
     [
         ({"engine": "tavily"}, "this deployment has no key for tavily; its operator sets TAVILY_API_KEY, or choose"),
         ({"engine": "firecrawl"}, "there is no engine 'firecrawl' here; choose one of exa, brave, native"),
-        ({"engine": "native", "include_domains": ["a.test"]}, "a provider's own search takes no domains here"),
+        ({"engine": "native", "include_domains": ["a.test"], "exclude_domains": ["b.test"]}, "takes either"),
         ({"max_results": 0}, "plugins.0.max_results"),
         ({"max_results": 21}, "plugins.0.max_results"),
         ({"include_domains": [""]}, "plugins.0.include_domains"),
@@ -340,6 +340,13 @@ async def test_what_cannot_be_searched_is_said(plugin: dict[str, Any], said: str
     answer = await ask(world_of(plugged), plugins=[{**WEB, **plugin}])
     assert answer.status == 400
     assert said in answer.json["error"]["message"]
+
+
+async def test_a_search_that_keeps_to_no_domains_is_no_search_of_them(plugged: Plugged) -> None:
+    world = world_of(plugged, replace(endpoint(), supported_parameters=frozenset({"web_search_options"})))
+    answer = await ask(world, plugins=[{**WEB, "engine": "native", "include_domains": ["a.test"]}])
+    assert answer.status == 404
+    assert "a search by one cannot be kept to domains" in answer.json["error"]["message"].lower()
 
 
 async def test_without_an_engine_the_provider_has_to_search(served: PluginServer) -> None:

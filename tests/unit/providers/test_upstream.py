@@ -787,9 +787,9 @@ async def test_an_answer_in_one_piece_has_a_deadline_of_its_own() -> None:
 
 
 async def test_an_endpoint_may_speak_another_wire_format() -> None:
-    built_for: list[tuple[str, str | None]] = []
+    built_for: list[tuple[str, str]] = []
 
-    def adapters(provider: Provider, wire: str | None) -> ProviderAdapter:
+    def adapters(provider: Provider, wire: str) -> ProviderAdapter:
         built_for.append((provider.wire, wire))
         return adapter_for(provider, wire)
 
@@ -799,7 +799,7 @@ async def test_an_endpoint_may_speak_another_wire_format() -> None:
         other = replace(own, wire="mistral")
         for where in (own, other, own, replace(own, wire="openai_compatible"), other):
             await upstream.complete(REQUEST, where)
-        assert built_for == [("openai_compatible", None), ("openai_compatible", "mistral")]
+        assert built_for == [("openai_compatible", "openai_compatible"), ("openai_compatible", "mistral")]
         with pytest.raises(ValueError, match="morse"):
             await upstream.complete(REQUEST, replace(own, wire="morse"))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from turnpike.domain.errors import ModelNotFound
+from turnpike.domain.native import Dialect, dialect_of
 from turnpike.domain.pricing import Pricing, multiplied
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Provider:
     headquarters: str | None = None
     credential: CredentialKind = "api-key"
     """What else than an API key opens it: AWS credentials of our own, or a service account's JSON in its place."""
+    tool_wire: str | None = None
+    """The wire format in which its own tools can be asked for, such as a search of the web, where that is another."""
     policy: DataPolicy = DataPolicy()
 
 
@@ -70,6 +73,8 @@ class Endpoint:
     timeouts: Timeouts = Timeouts()
     wire: str | None = None
     """The wire format of this endpoint, where its provider speaks several."""
+    tool_wire: str | None = None
+    """The one in which the provider's own tools are asked for; None where there are none."""
     variant: str | None = None
     """Which of a provider's several ways to serve the model it is, such as `turbo`."""
     service_tier: str | None = None
@@ -84,6 +89,11 @@ class Endpoint:
     """Whether a credential of our own opens it, for everybody; any other is nothing without a customer's key."""
     byok: "Byok | None" = None
     """The customer's own key that it is called with in place of ours."""
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """The API whose own tools and items it knows."""
+        return dialect_of(self.tool_wire)
 
     @property
     def tag(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from turnpike.domain.errors import TurnpikeError
+from turnpike.domain.native import Dialect, NativeTool
 
 Message = Mapping[str, Any]
 """A validated chat message: `role`, `content`, and what belongs to that role."""
@@ -85,6 +86,8 @@ class WebSearch:
     exclude_domains: tuple[str, ...] = ()
     user_location: Mapping[str, Any] | None = None
     """As OpenAI has it in `web_search_options.user_location.approximate`; for providers that search themselves."""
+    max_uses: int | None = None
+    """How often a provider may search that decides so itself."""
     native_first: bool = False
     """Whether endpoints that search by themselves do so, and `engine` is for the others."""
     by_slug: bool = False
@@ -149,6 +152,10 @@ class ChatRequest:
     """The preset that is a part of it."""
     custom_tools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Those of the functions that take one text, by name, as OpenAI declares them; only its Responses take them so."""
+    native_tools: tuple[NativeTool, ...] = ()
+    """Beside the functions in `parameters`, those that an API defines."""
+    dialect: Dialect | None = None
+    """The API that alone can answer it, for the sake of its tools, or of what came of them; None where any can."""
 
     @property
     def input_kinds(self) -> frozenset[str]:
@@ -244,6 +251,8 @@ class Delta:
     tool_calls: Sequence[Mapping[str, Any]] | None = None
     reasoning_details: Sequence[Mapping[str, Any]] | None = None
     refusal: str | None = None
+    native: Mapping[str, Any] | None = None
+    """A whole block or item for which only its own API has words, as `native_part` makes it."""
     finish_reason: FinishReason | None = None
     native_finish_reason: str | None = None
     usage: Usage | None = None
@@ -259,7 +268,13 @@ class Delta:
     def has_content(self) -> bool:
         """Whether a client would see something of it: after the first such delta there is no fallback."""
         return bool(
-            self.content or self.reasoning or self.tool_calls or self.reasoning_details or self.refusal or self.extra
+            self.content
+            or self.reasoning
+            or self.tool_calls
+            or self.reasoning_details
+            or self.refusal
+            or self.extra
+            or self.native
         )
 
 
@@ -281,3 +296,5 @@ class Choice:
     finish_reason: FinishReason | None
     native_finish_reason: str | None
     logprobs: Mapping[str, Any] | None = None
+    parts: Sequence[Mapping[str, Any]] | None = None
+    """What the message says and what is native to its API, in order as parts of content, where there is any of that."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.money import ZERO, NanoUsd
+from turnpike.domain.native import PART
 
 _ASCII_CHARACTERS_PER_TOKEN = 3
 _TOKENS_PER_MESSAGE = 8
@@ -67,7 +68,7 @@ def estimate_prompt_tokens(request: ChatRequest) -> int:
     for name in ("tools", "response_format", "suffix"):
         if name in request.parameters:
             tokens += estimate_tokens(str(request.parameters[name]))
-    return tokens
+    return tokens + sum(estimate_tokens(str(tool.declared)) for tool in request.native_tools)
 
 
 def estimate_message(message: Mapping[str, Any]) -> int:
@@ -84,7 +85,10 @@ def estimate_message(message: Mapping[str, Any]) -> int:
 
 
 def _estimate_part(part: Mapping[str, Any]) -> int:
-    return estimate_tokens(part["text"]) if part.get("type") == "text" else _TOKENS_PER_MEDIA_PART
+    kind = part.get("type")
+    if kind == "text":
+        return estimate_tokens(part["text"])
+    return estimate_tokens(str(part["item"])) if kind == PART else _TOKENS_PER_MEDIA_PART
 
 
 def count_images(request: ChatRequest) -> int:

@@ -72,6 +72,14 @@ class OperationRequest(Generic[ResultT]):
         return _NO_PLUGINS
 
     @property
+    def dialect(self) -> None:
+        return None
+
+    @property
+    def native_tools(self) -> tuple[()]:
+        return ()
+
+    @property
     def input_kinds(self) -> frozenset[str]:
         """Kinds of content besides text: image, file, audio, video."""
         return _NOTHING

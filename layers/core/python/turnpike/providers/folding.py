@@ -32,10 +32,13 @@ class _Folded:
         self._details: list[Any] = []
         self._calls: dict[int, dict[str, Any]] = {}
         self._extra: dict[str, Any] = {}
+        self._parts: list[dict[str, Any]] = []
         self._last = Delta()
         self._logprobs: dict[str, Any] = {}
 
     def add(self, delta: Delta) -> None:
+        if delta.native is not None or self._parts:
+            self._add_part(delta)
         for member in ("content", "refusal", "reasoning"):
             text = getattr(delta, member)
             if text:
@@ -66,7 +69,20 @@ class _Folded:
             finish_reason=self._last.finish_reason,
             native_finish_reason=self._last.native_finish_reason,
             logprobs=self._logprobs or None,
+            parts=self._parts or None,
         )
+
+    def _add_part(self, delta: Delta) -> None:
+        """Only where something is native does it matter what was said before it."""
+        said = self._texts.get("content")
+        if not self._parts and said:
+            self._parts.append({"type": "text", "text": said})
+        if delta.content and self._parts and self._parts[-1]["type"] == "text":
+            self._parts[-1]["text"] += delta.content
+        elif delta.content:
+            self._parts.append({"type": "text", "text": delta.content})
+        if delta.native is not None:
+            self._parts.append(dict(delta.native))
 
     def _add_call(self, fragment: Any) -> None:
         function = fragment["function"]

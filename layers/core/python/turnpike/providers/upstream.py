@@ -13,6 +13,8 @@ import httpx2
 from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta
 from turnpike.domain.errors import UpstreamError
+from turnpike.domain.native import dialect_of, without_native
+from turnpike.domain.searches import searches_with
 from turnpike.ports.upstream import Signer, TokenSource
 from turnpike.ports.wires import OperationAdapter, ProviderAdapter, StreamDecoder
 from turnpike.providers.fetch import Fetcher
@@ -53,14 +55,14 @@ class HttpUpstream:
         tokens: Mapping[str, TokenSource] | None = None,
         signer: Signer | None = None,
         fetcher: Fetcher | None = None,
-        adapters: Callable[[Provider, str | None], ProviderAdapter] = adapter_for,
+        adapters: Callable[[Provider, str], ProviderAdapter] = adapter_for,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         """`api_keys` and `tokens` are by provider slug; a provider's token goes before its key.
 
         `find_provider` gives a provider as it is now, where the catalog may change, and raises KeyError.
 
-        `adapters` gives a provider's adapter, for a wire format other than its own where an endpoint names one.
+        `adapters` gives a provider's adapter for a wire format, its own or another that an endpoint names.
         """
         self._find_provider = find_provider or {provider.slug: provider for provider in providers}.__getitem__
         self._build_adapter = adapters
@@ -75,7 +77,7 @@ class HttpUpstream:
 
     async def complete(self, request: ChatRequest, endpoint: Endpoint) -> Completion:
         began = time.monotonic()
-        adapter = self._adapter(endpoint)
+        adapter = self._adapter(request, endpoint)
         call = await self._prepare(adapter, request, endpoint)
         try:
             reply = await self._sender.fetch(call, endpoint, endpoint.timeouts.whole_s - (time.monotonic() - began))
@@ -148,7 +150,7 @@ class HttpUpstream:
 
     async def stream(self, request: ChatRequest, endpoint: Endpoint) -> AsyncGenerator[Sequence[Delta], None]:
         began = time.monotonic()
-        adapter = self._adapter(endpoint)
+        adapter = self._adapter(request, endpoint)
         call = await self._prepare(adapter, request, endpoint)
         decoder = adapter.stream_decoder(endpoint)
         incoming = ReadAhead()
@@ -187,7 +189,9 @@ class HttpUpstream:
         if has_parts(request.messages):
             # Half of the time to the first token, of which the provider needs some, too.
             within_s = endpoint.timeouts.first_token_s / 2
-            messages = await with_fetched_media(request.messages, adapter.fetches, self._fetcher, within_s=within_s)
+            known = dialect_of(self._wire(request, endpoint))
+            messages = without_native(request.messages, but=known)
+            messages = await with_fetched_media(messages, adapter.fetches, self._fetcher, within_s=within_s)
             request = replace(request, messages=messages)
         key, signer = await self._sender.credential(endpoint)
         built = adapter.build_request(request, endpoint, key)
@@ -201,14 +205,19 @@ class HttpUpstream:
         adapter = parts_adapter_for(request.operation, self._find_provider(endpoint.provider), endpoint.wire)
         return None if adapter is None else adapter.part_decoder(request, endpoint)
 
-    def _adapter(self, endpoint: Endpoint) -> ProviderAdapter:
-        provider = self._find_provider(endpoint.provider)
-        known = (endpoint.provider, endpoint.wire or provider.wire)
+    def _adapter(self, request: ChatRequest, endpoint: Endpoint) -> ProviderAdapter:
+        wire = self._wire(request, endpoint)
+        known = (endpoint.provider, wire)
         adapter = self._adapters.get(known)
         if adapter is None:
-            adapter = self._build_adapter(provider, endpoint.wire)
+            adapter = self._build_adapter(self._find_provider(endpoint.provider), wire)
             self._adapters[known] = adapter
         return adapter
+
+    def _wire(self, request: ChatRequest, endpoint: Endpoint) -> str:
+        if endpoint.tool_wire and (request.dialect or searches_with(request, endpoint)):
+            return endpoint.tool_wire
+        return endpoint.wire or self._find_provider(endpoint.provider).wire
 
 
 async def _next(

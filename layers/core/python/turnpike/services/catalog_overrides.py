@@ -110,9 +110,10 @@ def _spell_out(models: _Table, slug: object, sets: object) -> None:
 
 
 def _check_wire(row: Row, wires: Collection[str]) -> None:
-    wire = row.text_or_none("wire")
-    if wires and wire and wire not in wires:
-        raise row.error("wire", f"is none of {', '.join(sorted(wires))}")
+    for key in ("wire", "tool_wire"):
+        wire = row.text_or_none(key)
+        if wires and wire and wire not in wires:
+            raise row.error(key, f"is none of {', '.join(sorted(wires))}")
 
 
 @contextmanager

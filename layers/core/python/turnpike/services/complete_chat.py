@@ -16,6 +16,7 @@ from turnpike.domain.health import Health, no_health
 from turnpike.domain.ids import new_generation_id
 from turnpike.domain.money import ZERO
 from turnpike.domain.routing import Policy, Route, RoutedRequest, plan_route
+from turnpike.domain.searches import OPTIONS, TOKENS_PER_SEARCH, expected_searches
 from turnpike.domain.slugs import parse_slug
 from turnpike.domain.stickiness import Stickiness, conversation_of
 from turnpike.ports.upstream import Upstream
@@ -78,6 +79,10 @@ class CompleteChat:
                 prompt_tokens = max(tokens, await plugins.prepare(route, catalog))
         attempts = await self.open_attempts(principal, request, catalog, route, origin, prompt_tokens)
         sent_tokens = _most_sent(request, attempts.endpoints, catalog, prompt_tokens)
+        searches = _native_searches(request, route)
+        if searches and any(endpoint.dialect for endpoint in route):
+            # What is found is read like a prompt, and paid for like one.
+            sent_tokens += searches * TOKENS_PER_SEARCH
         now = self.now()
         admission = await self.admit(
             principal,
@@ -87,7 +92,7 @@ class CompleteChat:
             prompt_tokens=sent_tokens,
             now_s=int(now),
             beside=plugins.most_cost(route) if plugins else ZERO,
-            searches=_native_searches(request, route),
+            searches=searches,
         )
         if len(admission.endpoints) < len(attempts.endpoints):
             attempts.keep(admission.endpoints)
@@ -179,11 +184,14 @@ class CompleteChat:
 
 
 def _native_searches(request: ChatRequest, route: Route) -> int:
-    if "web_search_options" in request.parameters:
-        return 1
-    if not route.online and request.plugins.web is None:
-        return 0  # As of most requests.
-    return int(any(route.search_of(request, endpoint) == "native" for endpoint in route))
+    """How many searches their providers are expected to make."""
+    web, asked = request.plugins.web, OPTIONS in request.parameters
+    if not route.online and web is None and not asked:
+        # As of most requests.
+        return sum(tool.searches for tool in request.native_tools)
+    limit = web.max_uses if web else None
+    itself = [each for each in route if asked or route.search_of(request, each) == "native"]
+    return max((expected_searches(limit, endpoint) for endpoint in itself), default=0)
 
 
 def _needs_plugins(request: ChatRequest) -> bool:

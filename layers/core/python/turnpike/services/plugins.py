@@ -63,16 +63,15 @@ class UsePlugins:
         return PluginRun(self, replace(request, plugins=resolved))
 
     def _resolved(self, web: WebSearch) -> WebSearch:
-        picky = bool(web.include_domains or web.exclude_domains)
         if web.engine == "native" or (web.engine is None and not self.engines):
-            if picky:
+            if web.include_domains and web.exclude_domains:
                 raise InvalidRequest(
-                    f"a provider's own search takes no domains here; {self._choice()}", field="plugins.web.engine"
+                    f"a provider's own search takes either include_domains or exclude_domains; {self._choice()}",
+                    field="plugins.web.engine",
                 )
             return replace(web, engine="native")
         if web.engine is None:
-            # A provider's own search would not heed the domains.
-            return replace(web, engine=next(iter(self.engines)), native_first=not picky)
+            return replace(web, engine=next(iter(self.engines)), native_first=True)
         if web.engine not in self.engines:
             if web.engine in self.prices:
                 key = f"{web.engine.upper()}_API_KEY"

@@ -15,6 +15,7 @@ import orjson
 from turnpike.domain.catalog import DataPolicy, Endpoint, Model, Provider, Timeouts
 from turnpike.domain.catalog_tables import Row
 from turnpike.domain.errors import ModelNotFound
+from turnpike.domain.native import dialect_of
 from turnpike.domain.pricing import in_tier, parse_pricing
 from turnpike.storage.catalog_providers import address_for_customers, parse_providers
 
@@ -200,6 +201,7 @@ class ArtefactCatalog:
             zdr=raw.get("zdr", False),
             timeouts=Timeouts(**raw["timeouts"]) if "timeouts" in raw else _TIMEOUTS,
             wire=raw.get("wire"),
+            tool_wire=_tool_wire(raw.get("wire"), provider),
             variant=raw.get("variant"),
             region=raw.get("region"),
             input_modalities=tuple(inputs) if inputs is not None else None,
@@ -216,6 +218,12 @@ class ArtefactCatalog:
 
 
 _TIMEOUTS = Timeouts()
+
+
+def _tool_wire(wire: str | None, provider: Provider) -> str | None:
+    """The endpoint's own where it has words for tools; otherwise the one that the provider keeps for them."""
+    own = wire or provider.wire
+    return own if dialect_of(own) else provider.tool_wire
 
 
 def _in_tiers(endpoint: Endpoint, raw: _Raw) -> Iterator[Endpoint]:

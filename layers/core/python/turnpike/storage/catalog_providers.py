@@ -177,6 +177,7 @@ def _declared(slug: str, table: Row) -> Provider:
         status_page_url=table.text_or_none("status_page_url"),
         headquarters=table.text_or_none("headquarters"),
         credential=_credential(table),
+        tool_wire=table.text_or_none("tool_wire"),
     )
     table.refuse_unknown()
     return provider

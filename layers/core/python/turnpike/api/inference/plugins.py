@@ -111,6 +111,7 @@ def _web_search(plugin: WebPlugin) -> WebSearch:
         search_prompt=plugin.search_prompt,
         include_domains=tuple(plugin.include_domains or ()),
         exclude_domains=tuple(plugin.exclude_domains or ()),
+        max_uses=plugin.max_uses,
         user_location=location.model_dump(exclude_none=True, exclude={"type"}) if location else None,
     )
 

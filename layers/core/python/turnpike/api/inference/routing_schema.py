@@ -110,7 +110,7 @@ class _UserLocation(Checked):
 
 
 class WebPlugin(_Plugin):
-    """Other members, such as `mode` and `max_uses`, are for engines that are not here."""
+    """Other members, such as `mode`, are for engines that are not here."""
 
     id: Literal["web"]
     engine: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -118,6 +118,7 @@ class WebPlugin(_Plugin):
     search_prompt: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
     include_domains: Domains | None = None
     exclude_domains: Domains | None = None
+    max_uses: Annotated[int, Field(ge=1, le=100)] | None = None
     user_location: _UserLocation | None = None
 
 

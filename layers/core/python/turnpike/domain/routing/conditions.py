@@ -5,16 +5,20 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from turnpike.domain.catalog import Endpoint, Model
+from turnpike.domain.chat import WebSearch
 from turnpike.domain.routing.request import RoutedRequest
 from turnpike.domain.routing.route import Exclusion
 from turnpike.domain.routing.terms import (
     Terms,
     demanded_parameters,
+    keeps_to_domains,
     preferred_parameters,
     reads_files,
+    searches_itself,
     takes,
     tier_of,
 )
+from turnpike.domain.searches import OPTIONS
 from turnpike.domain.slugs import Slug
 
 ALLOWED = "allowed_providers"
@@ -29,6 +33,7 @@ INPUTS = "input_modalities"
 OUTPUTS = "output_modalities"
 OPERATION = "operation"
 SEARCH = "web_search"
+NATIVE = "native_tools"
 SUFFIX = "suffix"
 TIER = "service_tier"
 NOT_FREE = "free_models"
@@ -116,7 +121,8 @@ class Filters:
         if terms.request.provider.enforce_distillable_text and not model.distillable:
             added.append((DISTILLABLE, _never))
         if _searches_natively(terms.request, target.slug):
-            added.append((SEARCH, lambda endpoint: takes(endpoint, "web_search_options")))
+            web = terms.request.plugins.web or WebSearch()
+            added.append((SEARCH, lambda e: takes(e, OPTIONS) and keeps_to_domains(web, e)))
         if target.free_only:
             added.append((NOT_FREE, lambda endpoint: endpoint.pricing.is_free))
         return [*self._conditions, *added] if added else self._conditions
@@ -195,6 +201,11 @@ def _conditions(terms: Terms) -> Iterable[Condition]:
     if SUFFIX in request.parameters:
         # Where it is not listed it would be dropped, and the text would go on from the prompt as if nothing followed.
         yield SUFFIX, lambda e: SUFFIX in e.supported_parameters
+    if request.dialect is not None:
+        yield NATIVE, lambda e: e.dialect == request.dialect
+        if any(tool.searches for tool in request.native_tools):
+            # Where nobody says that it does, there is no price for it either.
+            yield SEARCH, searches_itself
     yield from _length_conditions(terms)
 
 

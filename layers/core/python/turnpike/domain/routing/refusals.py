@@ -185,7 +185,24 @@ def _operation(refusal: _Refusal) -> _Advice:
     return "model", f"{advice} of GET /models?output_modalities={kinds}", None
 
 
-def _search(_: _Refusal) -> _Advice:
+def _native(refusal: _Refusal) -> _Advice:
+    request = refusal.terms.request
+    api = {"messages": "Anthropic's Messages", "responses": "OpenAI's Responses"}[request.dialect or "messages"]
+    kinds = [str(tool.declared.get("type")) for tool in request.native_tools]
+    what = f"the tools {_listed(dict.fromkeys(kinds))}" if kinds else "items of its own tools"
+    advice = f"{what} are part of {api} API, which {refusal.providers(reasons.NATIVE)} cannot be asked in"
+    return "tools", f"{advice}; ask for a model that can, or send function tools and run them yourself", None
+
+
+def _search(refusal: _Refusal) -> _Advice:
+    if refusal.terms.request.dialect is not None:
+        names = refusal.providers(reasons.SEARCH)
+        return "tools", f"{names} search the web with no such tool; ask for another model, or leave it out", None
+    web = refusal.terms.request.plugins.web
+    if web and (web.include_domains or web.exclude_domains):
+        names = refusal.providers(reasons.SEARCH)
+        advice = f"a search by {names} cannot be kept to domains; leave them out, or ask another model"
+        return "plugins", f"{advice}; with an EXA_API_KEY of the operator's, every model can (docs/plugins.md)", None
     advice = "leave out :online, or ask a model whose provider searches the web itself"
     return "model", f"{advice}; an operator who sets EXA_API_KEY lets every model search (docs/plugins.md)", None
 
@@ -231,6 +248,7 @@ _ADVICE: Mapping[str, Callable[[_Refusal], _Advice]] = {
     reasons.OUTPUTS: _outputs,
     reasons.OPERATION: _operation,
     reasons.SEARCH: _search,
+    reasons.NATIVE: _native,
     reasons.SUFFIX: _suffix,
     reasons.NOT_FREE: _not_free,
     reasons.BYOK: _byok_required,

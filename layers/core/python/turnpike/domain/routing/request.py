@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import PromptPlugins, ProviderPreferences
+from turnpike.domain.native import Dialect, NativeTool
 
 
 class RoutedRequest(Protocol):
@@ -24,6 +25,12 @@ class RoutedRequest(Protocol):
     def context_compression(self) -> bool | None: ...
     @property
     def plugins(self) -> PromptPlugins: ...
+    @property
+    def dialect(self) -> Dialect | None:
+        """The API that alone can answer it."""
+
+    @property
+    def native_tools(self) -> tuple[NativeTool, ...]: ...
     @property
     def input_kinds(self) -> frozenset[str]:
         """Kinds of content besides text that it holds: image, file, audio, video."""

@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple, overload
 
 from turnpike.domain.auto_router import Task
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.chat import ChatRequest
-from turnpike.domain.routing.terms import searches_itself, tier_of
+from turnpike.domain.chat import ChatRequest, WebSearch
+from turnpike.domain.routing.terms import keeps_to_domains, searches_itself, tier_of
+from turnpike.domain.searches import OPTIONS
 
 Strategy = Literal["direct", "auto", "free", "latest", "alias", "fallback"]
 """How the models were found, in the words of `openrouter_metadata.strategy`."""
@@ -62,8 +63,10 @@ class Route(Sequence[Endpoint]):
             return "native" if endpoint.model_id in self.online else None
         if web.by_slug and endpoint.model_id not in self.online:
             return None
-        native = web.engine in (None, "native") or (web.native_first and searches_itself(endpoint))
-        return "native" if native else "engine"
+        if web.engine in (None, "native"):
+            return "native"
+        itself = web.native_first and searches_itself(endpoint) and keeps_to_domains(web, endpoint)
+        return "native" if itself else "engine"
 
     def request_for(self, request: ChatRequest, endpoint: Endpoint) -> ChatRequest:
         """The request as this endpoint is to be sent it: with the service tier and the search that routing decided."""
@@ -72,8 +75,8 @@ class Route(Sequence[Endpoint]):
         tier = tier_of(endpoint)
         if tier is not None:
             changes["service_tier"] = tier
-        if self.search_of(request, endpoint) == "native" and "web_search_options" not in request.parameters:
-            changes["web_search_options"] = _search_options(request)
+        if self.search_of(request, endpoint) == "native" and OPTIONS not in request.parameters:
+            changes[OPTIONS] = _search_options(request.plugins.web or WebSearch())
         # A tier that an endpoint of its own stands for is not asked of the plain one, which has another price.
         dropped = tier is None and "service_tier" in request.parameters and any(map(tier_of, self.endpoints))
         if not changes and not dropped:
@@ -84,11 +87,18 @@ class Route(Sequence[Endpoint]):
         return replace(request, parameters=parameters)
 
 
-def _search_options(request: ChatRequest) -> dict[str, object]:
-    web = request.plugins.web
-    if web is None or not web.user_location:
-        return {}
-    return {"user_location": {"type": "approximate", "approximate": dict(web.user_location)}}
+def _search_options(web: WebSearch) -> dict[str, object]:
+    """As chat completions have them; the last three are of the plugin, for wire formats that know of such."""
+    options: dict[str, object] = {}
+    if web.user_location:
+        options["user_location"] = {"type": "approximate", "approximate": dict(web.user_location)}
+    if web.include_domains:
+        options["allowed_domains"] = list(web.include_domains)
+    if web.exclude_domains:
+        options["excluded_domains"] = list(web.exclude_domains)
+    if web.max_uses is not None:
+        options["max_uses"] = web.max_uses
+    return options
 
 
 def _within_limit(request: ChatRequest, endpoint: Endpoint) -> ChatRequest:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
-from turnpike.domain.chat import ProviderPreferences
+from turnpike.domain.chat import ProviderPreferences, WebSearch
 from turnpike.domain.routing.request import RoutedRequest
+from turnpike.domain.searches import OPTIONS
 
 _TIERS = frozenset({"flex", "priority", "ultrafast"})
 _TIERS_ASKED: Mapping[str, tuple[str, ...]] = {
@@ -159,7 +160,14 @@ def reads_files(model: Model, endpoint: Endpoint) -> bool:
 
 def searches_itself(endpoint: Endpoint) -> bool:
     """Whether it is known that its provider searches the web by itself."""
-    return "web_search_options" in endpoint.supported_parameters
+    return OPTIONS in endpoint.supported_parameters
+
+
+def keeps_to_domains(web: WebSearch, endpoint: Endpoint) -> bool:
+    """Whether the provider's own search can be held to what the client says of domains."""
+    if web.include_domains and web.exclude_domains:
+        return False  # Their tools take either.
+    return endpoint.dialect is not None or not (web.include_domains or web.exclude_domains)
 
 
 def _spelled(names: Iterable[str], slugs: Mapping[str, str]) -> Names:

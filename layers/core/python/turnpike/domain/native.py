@@ -1,0 +1,69 @@
+"""What only one provider's API has words for: tools that it defines, and what came of them.
+
+None of it has a place in a chat completion. It travels as the client wrote it, from the skin of an API to the wire
+formats of the same API, and nobody in between looks into it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Dialect = Literal["messages", "responses"]
+"""An API: Anthropic's Messages, or OpenAI's Responses."""
+
+PART = "native"
+"""The type of a content part that holds something of the sort."""
+
+_SPOKEN: Mapping[str, Dialect] = {
+    "anthropic": "messages",
+    "vertex_anthropic": "messages",
+    "openai_responses": "responses",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NativeTool:
+    """A tool as its API declares it. Its repr has nothing of it, so that it may end up in a traceback."""
+
+    dialect: Dialect
+    declared: Mapping[str, Any]
+    searches: int = 0
+    """How often it is expected to search the web, which costs extra; 0 where it cannot."""
+
+    def __repr__(self) -> str:
+        return f"NativeTool({self.dialect}, {str(self.declared.get('type'))[:64]})"
+
+
+def native_part(dialect: Dialect, item: Mapping[str, Any]) -> dict[str, Any]:
+    """A block or an item, for a message's content; wire formats of other APIs pass it over."""
+    return {"type": PART, "dialect": dialect, "item": item}
+
+
+def without_native(messages: Sequence[Mapping[str, Any]], *, but: Dialect | None) -> Sequence[Mapping[str, Any]]:
+    """The messages with nothing native in them `but` what is of this API. What was said in between is joined."""
+    if not any(_is_foreign(part, but) for message in messages for part in _parts(message)):
+        return messages
+    return [_without(message, but) for message in messages]
+
+
+def _without(message: Mapping[str, Any], but: Dialect | None) -> Mapping[str, Any]:
+    parts = [part for part in _parts(message) if not _is_foreign(part, but)]
+    if len(parts) == len(_parts(message)):
+        return message
+    if all(part.get("type") == "text" for part in parts):
+        return {**message, "content": "".join(part["text"] for part in parts) or None}
+    return {**message, "content": parts}
+
+
+def _parts(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    content = message.get("content")
+    return content if isinstance(content, list) else ()
+
+
+def _is_foreign(part: Mapping[str, Any], but: Dialect | None) -> bool:
+    return part.get("type") == PART and part["dialect"] != but
+
+
+def dialect_of(wire: str | None) -> Dialect | None:
+    """The API that a wire format speaks, where tools of its own can be asked for."""
+    return _SPOKEN.get(wire or "")

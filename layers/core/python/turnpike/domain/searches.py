@@ -1,0 +1,25 @@
+"""Searches of the web that a provider makes by itself."""
+
+from turnpike.domain.catalog import Endpoint
+from turnpike.domain.chat import ChatRequest
+
+OPTIONS = "web_search_options"
+"""The parameter that asks for one, as OpenAI's chat completions have it."""
+
+EXPECTED = 3
+"""By a model that decides itself how often to search; it may search more often."""
+
+TOKENS_PER_SEARCH = 10_000
+"""What the results of one add to the prompt, about: a recorded search of Claude's added 13,600."""
+
+
+def searches_with(request: ChatRequest, endpoint: Endpoint) -> bool:
+    """Whether an endpoint is asked to search, and does."""
+    return OPTIONS in request.parameters and OPTIONS in endpoint.supported_parameters
+
+
+def expected_searches(limit: int | None, endpoint: Endpoint) -> int:
+    """How many to hold for. Where the model does not decide it, it is one."""
+    if endpoint.dialect is None:
+        return 1
+    return EXPECTED if limit is None else min(limit, EXPECTED)
