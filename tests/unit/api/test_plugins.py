@@ -193,6 +193,20 @@ async def test_endpoints_that_search_themselves_do(plugged: Plugged, served: Plu
     assert "server_tool_cost" not in usage["cost_details"]
 
 
+async def test_a_model_that_searches_as_it_likes_is_held_for_what_it_may_find(plugged: Plugged) -> None:
+    priced = Pricing(Decimal("0.000001"), Decimal("0.000002"), web_search=Decimal("0.01"))
+    able = replace(endpoint(supported_parameters=NATIVE, pricing=priced), tool_wire="anthropic")
+    for limit, searches in ((None, 3), (2, 2), (9, 3)):
+        world = World({"one": [text("Hi", usage=Usage(10, 5, web_search_requests=1))]}, able, plugins=plugged)
+        uses = {} if limit is None else {"max_uses": limit}
+        answer = await ask(world, plugins=[{**WEB, **uses, "exclude_domains": ["a.test"]}])
+        # Each search costs a cent, and 10,000 tokens of what it finds.
+        assert 0 < world.ledger.get_balance(ACCOUNT).held - searches * 20_000_000 < 300_000
+        ((_, sent),) = world.upstream.calls
+        assert sent.parameters["web_search_options"] == {"excluded_domains": ["a.test"], **uses}
+        assert round(answer.json["usage"]["cost"] * 1e9) == TOKENS_NANO_USD + 10_000_000
+
+
 @pytest.mark.parametrize("plugin", [{"engine": "brave"}, {"include_domains": ["example.com"]}])
 async def test_an_engine_searches_for_them_where_it_is_asked_for_what_they_cannot(
     plugin: dict[str, Any], plugged: Plugged, served: PluginServer

@@ -16,6 +16,7 @@ import pytest
 from turnpike.domain.catalog import Endpoint, Provider, Timeouts
 from turnpike.domain.chat import ChatRequest, Completion, Delta
 from turnpike.domain.errors import InvalidRequest, UpstreamError
+from turnpike.domain.native import native_part
 from turnpike.domain.pricing import Pricing
 from turnpike.ports.upstream import Signing, Upstream
 from turnpike.ports.wires import ProviderAdapter
@@ -802,6 +803,36 @@ async def test_an_endpoint_may_speak_another_wire_format() -> None:
         assert built_for == [("openai_compatible", "openai_compatible"), ("openai_compatible", "mistral")]
         with pytest.raises(ValueError, match="morse"):
             await upstream.complete(REQUEST, replace(own, wire="morse"))
+
+
+async def test_its_own_tools_are_asked_for_in_the_wire_format_that_has_them() -> None:
+    chosen: list[str] = []
+
+    def adapters(provider: Provider, wire: str) -> ProviderAdapter:
+        chosen.append(wire)
+        return adapter_for(provider, "openai_compatible")
+
+    searching = frozenset({"web_search_options"})
+    asked = replace(REQUEST, parameters={"web_search_options": {}})
+    async with serving(answering(response(ANSWER)), adapters=adapters) as (server, upstream):
+        able = replace(endpoint(server), tool_wire="openai_responses", supported_parameters=searching)
+        await upstream.complete(REQUEST, able)
+        await upstream.complete(asked, replace(able, supported_parameters=frozenset({"tools"})))
+        await upstream.complete(asked, replace(able, tool_wire=None))
+        assert chosen == ["openai_compatible"]
+        await upstream.complete(asked, able)
+        await upstream.complete(replace(REQUEST, dialect="responses"), able)
+        assert chosen == ["openai_compatible", "openai_responses"]
+
+
+@both
+async def test_what_is_native_to_another_api_is_not_sent(streamed: bool) -> None:
+    found = native_part("messages", {"type": "web_search_tool_result", "content": []})
+    said = {"role": "assistant", "content": [{"type": "text", "text": "I look. "}, found]}
+    asked = replace(REQUEST, messages=[*REQUEST.messages, said, *REQUEST.messages], stream=streamed)
+    async with serving(answered(streamed)) as (server, upstream):
+        await ask(upstream, endpoint(server), asked)
+        assert server.requests[0].body["messages"][1] == {"role": "assistant", "content": "I look. "}
 
 
 async def test_a_provider_may_come_or_change_while_it_is_served() -> None:

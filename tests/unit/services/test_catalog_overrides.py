@@ -248,6 +248,7 @@ def test_a_provider_that_comes_and_goes_is_gone() -> None:
         (WHOLE.replace('"max_tokens", "tools"', "1"), r"line 20: supported_parameters is not a list of texts"),
         (WHOLE.replace('provider = "one"', 'provider = "none"'), r"line 23: provider is none, which is no provider"),
         (WHOLE.replace('upstream_model = "chat-1"', 'wire = "morse"'), r"line 24: wire is none of"),
+        (WHOLE.replace('"openai_compatible"', '"other"\ntool_wire = "morse"', 1), r"line 5: tool_wire is none of"),
         (WHOLE.replace("zdr = true", "zdr = 1"), r"line 35: zdr is neither"),
         (PROVIDERS + MODEL + 'distillable = "yes"' + ENDPOINT, r"distillable is neither"),
         (WHOLE.replace("connect_s = 1", "connect_s = 0"), r"line 36: connect_s is not a number of seconds"),

@@ -168,6 +168,17 @@ class TestEndpoints:
         assert (each.tag, each.collects_data, each.zdr) == ("one/fp8", False, True)
         assert (each.timeouts.first_token_s, each.timeouts.gap_s) == (90, 60.0)
 
+    def test_say_in_which_wire_format_tools_are_asked_for(self) -> None:
+        def tool_wire(own: str | None, **provider: str) -> str | None:
+            spoken = {"name": "One", "wire": "openai_compatible", "base_url": "https://one.test/v1", **provider}
+            return catalog(endpoint(wire=own), providers={"one": spoken}).get_model("acme/chat").endpoints[0].tool_wire
+
+        assert tool_wire(None) is None
+        assert tool_wire(None, tool_wire="openai_responses") == "openai_responses"
+        assert tool_wire("openai_responses") == "openai_responses"
+        assert tool_wire("anthropic", tool_wire="openai_responses") == "anthropic"
+        assert tool_wire(None, wire="anthropic") == "anthropic"
+
     def test_are_told_apart_by_their_tags(self) -> None:
         rows = (
             endpoint(upstream_model="tee", variant="tee"),
