@@ -226,4 +226,14 @@ def _usage(events: list[Any]) -> Usage | None:
         cached_audio_tokens=tokens("AUDIO", "cacheTokensDetails"),
         prompt_image_tokens=tokens("IMAGE", "promptTokensDetails", "toolUsePromptTokensDetails")
         + tokens("DOCUMENT", "promptTokensDetails", "toolUsePromptTokensDetails"),
+        web_search_requests=_searches(events),
     )
+
+
+def _searches(events: list[Any]) -> int:
+    """Each query of Gemini 3, and one for any of an older model."""
+    candidates = [candidate for event in events for candidate in event.get("candidates", ())]
+    grounded = [candidate.get("groundingMetadata", {}) for candidate in candidates]
+    queries = {query for each in grounded for query in each.get("webSearchQueries", ()) if query}
+    old = any(event.get("modelVersion", "").startswith(("gemini-1", "gemini-2")) for event in events)
+    return min(1, len(queries)) if old else len(queries)

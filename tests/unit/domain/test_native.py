@@ -112,6 +112,21 @@ def test_domains_are_kept_to_by_searches_that_can_be_told_them() -> None:
         planned(plain, plugins=plugins)
 
 
+def test_a_search_that_is_no_tool_goes_with_no_functions() -> None:
+    functions = {"tools": [{"type": "function", "function": {"name": "f"}}]}
+    endpoints = (
+        endpoint("parameter", supported_parameters=SEARCHES),
+        endpoint("tool", supported_parameters=SEARCHES, tool_wire="anthropic"),
+        endpoint("functionless", supported_parameters=frozenset({"web_search_options"})),
+    )
+    asked = request(plugins=PromptPlugins(web=WebSearch(engine="exa", native_first=True)), parameters=functions)
+    route = plan_route(asked, catalog(*endpoints), prompt_tokens=10, random=Random(1))
+    found = {each.provider: route.search_of(asked, each) for each in route.considered}
+    assert found == {"parameter": "engine", "tool": "native", "functionless": "native"}
+    with pytest.raises(NoEndpoints, match="a search by parameter does not go with function tools"):
+        planned(endpoints[0], parameters=functions, plugins=PromptPlugins(web=WebSearch(engine="native")))
+
+
 def test_an_engine_searches_where_the_provider_would_not_keep_to_domains() -> None:
     web = WebSearch(engine="exa", native_first=True, exclude_domains=("example.org",))
     asked = request(plugins=PromptPlugins(web=web))

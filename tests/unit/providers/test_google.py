@@ -839,6 +839,48 @@ def test_where_a_stream_cites() -> None:
     assert found[0][0]["content"].startswith("Spain won")
 
 
+@pytest.mark.parametrize(("model", "searches"), [("gemini-3.5-flash", 2), ("gemini-2.5-pro", 1), (None, 2)])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_searches_are_counted_as_they_are_charged(model: str | None, searches: int, streamed: bool) -> None:
+    """For each query of Gemini 3, for each prompt of a model before it; empty queries cost nothing."""
+    metadata = {"webSearchQueries": ["who won", "", "who won", "by how much"]}
+    content = {"parts": [{"text": "Spain."}]}
+    answer = {
+        "candidates": [{"content": content, "finishReason": "STOP", "groundingMetadata": metadata}],
+        "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7},
+        "responseId": "r",
+        **({"modelVersion": model} if model else {}),
+    }
+    adapter = build_adapter(STUDIO)
+    if streamed:
+        # A stream tells the queries more than once.
+        begun = {**answer, "candidates": [{"content": content, "groundingMetadata": metadata}]}
+        events = b"".join(b"data: %b\r\n\r\n" % orjson.dumps(each) for each in (begun, answer))
+        decoder = adapter.stream_decoder()
+        usage = completion_of(decoder.feed(events) + decoder.finish()).usage
+    else:
+        usage = adapter.parse_completion(orjson.dumps(answer)).usage
+    assert usage is not None
+    assert (usage.web_search_requests, usage.prompt_tokens) == (searches, 5)
+
+
+@pytest.mark.parametrize("queries", [None, "who won", [None, 7], []])
+def test_what_are_no_queries_are_no_searches(queries: Any) -> None:
+    answer = {
+        "candidates": [
+            {
+                "content": {"parts": [{"text": "Spain."}]},
+                "finishReason": "STOP",
+                "groundingMetadata": {"webSearchQueries": queries},
+            }
+        ],
+        "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2},
+    }
+    usage = build_adapter(STUDIO).parse_completion(orjson.dumps(answer)).usage
+    assert usage is not None
+    assert usage.web_search_requests == 0
+
+
 def test_bytes_are_counted_as_characters_where_the_text_is_at_hand() -> None:
     ((citation, content),) = [
         each for each in citations_in("google/google_whole_grounding[0]") if each[0]["title"] == "wikipedia.org"

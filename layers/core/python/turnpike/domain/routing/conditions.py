@@ -5,15 +5,14 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from turnpike.domain.catalog import Endpoint, Model
-from turnpike.domain.chat import WebSearch
 from turnpike.domain.routing.request import RoutedRequest
 from turnpike.domain.routing.route import Exclusion
 from turnpike.domain.routing.terms import (
     Terms,
     demanded_parameters,
-    keeps_to_domains,
     preferred_parameters,
     reads_files,
+    search_fits,
     searches_itself,
     takes,
     tier_of,
@@ -121,8 +120,7 @@ class Filters:
         if terms.request.provider.enforce_distillable_text and not model.distillable:
             added.append((DISTILLABLE, _never))
         if _searches_natively(terms.request, target.slug):
-            web = terms.request.plugins.web or WebSearch()
-            added.append((SEARCH, lambda e: takes(e, OPTIONS) and keeps_to_domains(web, e)))
+            added.append((SEARCH, lambda endpoint: takes(endpoint, OPTIONS) and search_fits(terms.request, endpoint)))
         if target.free_only:
             added.append((NOT_FREE, lambda endpoint: endpoint.pricing.is_free))
         return [*self._conditions, *added] if added else self._conditions

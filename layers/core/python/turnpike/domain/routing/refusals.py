@@ -12,7 +12,7 @@ from turnpike.domain.errors import NoEndpoints
 from turnpike.domain.routing import conditions as reasons
 from turnpike.domain.routing.conditions import Target, unmet_parameters
 from turnpike.domain.routing.route import Exclusion
-from turnpike.domain.routing.terms import Terms
+from turnpike.domain.routing.terms import Terms, searches_itself
 
 _MOST_CANDIDATES = 50
 _MOST_NAMES = 10
@@ -198,13 +198,13 @@ def _search(refusal: _Refusal) -> _Advice:
     if refusal.terms.request.dialect is not None:
         names = refusal.providers(reasons.SEARCH)
         return "tools", f"{names} search the web with no such tool; ask for another model, or leave it out", None
-    web = refusal.terms.request.plugins.web
-    if web and (web.include_domains or web.exclude_domains):
-        names = refusal.providers(reasons.SEARCH)
-        advice = f"a search by {names} cannot be kept to domains; leave them out, or ask another model"
-        return "plugins", f"{advice}; with an EXA_API_KEY of the operator's, every model can (docs/plugins.md)", None
-    advice = "leave out :online, or ask a model whose provider searches the web itself"
-    return "model", f"{advice}; an operator who sets EXA_API_KEY lets every model search (docs/plugins.md)", None
+    web, names = refusal.terms.request.plugins.web, refusal.providers(reasons.SEARCH)
+    engine = "an operator who sets EXA_API_KEY lets every model search (docs/plugins.md)"
+    if all(map(searches_itself, refusal.because_of(reasons.SEARCH))):
+        if web and (web.include_domains or web.exclude_domains):
+            return "plugins", f"a search by {names} cannot be kept to domains; leave them out; {engine}", None
+        return "tools", f"a search by {names} does not go with function tools; leave either out; {engine}", None
+    return "model", f"leave out :online, or ask a model whose provider searches the web itself; {engine}", None
 
 
 def _suffix(_: _Refusal) -> _Advice:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, overload
 from turnpike.domain.auto_router import Task
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest, WebSearch
-from turnpike.domain.routing.terms import keeps_to_domains, searches_itself, tier_of
+from turnpike.domain.routing.terms import search_fits, searches_itself, tier_of
 from turnpike.domain.searches import OPTIONS
 
 Strategy = Literal["direct", "auto", "free", "latest", "alias", "fallback"]
@@ -65,7 +65,7 @@ class Route(Sequence[Endpoint]):
             return None
         if web.engine in (None, "native"):
             return "native"
-        itself = web.native_first and searches_itself(endpoint) and keeps_to_domains(web, endpoint)
+        itself = web.native_first and searches_itself(endpoint) and search_fits(request, endpoint)
         return "native" if itself else "engine"
 
     def request_for(self, request: ChatRequest, endpoint: Endpoint) -> ChatRequest:

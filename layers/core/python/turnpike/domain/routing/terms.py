@@ -24,6 +24,7 @@ _RESERVED = frozenset(
     | {"inputtext", "dimensions", "outputdimension", "outputdimensionality", "encodingformat", "embeddingtypes"}
 )
 """Names in lower case without underscores, in the spelling of any wire format."""
+_NO_DOMAINS = WebSearch()
 _HINTS = frozenset({"cache_control", "prompt_cache_key", "prompt_cache_options", "service_tier", "modalities"})
 """They change the price or the speed of an answer and nothing of what it says, or are looked at by themselves."""
 
@@ -163,11 +164,16 @@ def searches_itself(endpoint: Endpoint) -> bool:
     return OPTIONS in endpoint.supported_parameters
 
 
-def keeps_to_domains(web: WebSearch, endpoint: Endpoint) -> bool:
-    """Whether the provider's own search can be held to what the client says of domains."""
-    if web.include_domains and web.exclude_domains:
-        return False  # Their tools take either.
-    return endpoint.dialect is not None or not (web.include_domains or web.exclude_domains)
+def search_fits(request: RoutedRequest, endpoint: Endpoint) -> bool:
+    """Whether the provider's own search goes with the rest of a request. Where it is a tool it does, but for domains
+    both to keep to and to leave out; elsewhere it keeps to no domains, and goes with no functions.
+    """
+    web = request.plugins.web or _NO_DOMAINS
+    if endpoint.dialect is not None:
+        return not (web.include_domains and web.exclude_domains)
+    if web.include_domains or web.exclude_domains:
+        return False
+    return "tools" not in request.parameters or not takes(endpoint, "tools")
 
 
 def _spelled(names: Iterable[str], slugs: Mapping[str, str]) -> Names:

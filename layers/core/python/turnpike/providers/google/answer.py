@@ -11,6 +11,7 @@ from turnpike.providers.google.arguments import Arguments
 from turnpike.providers.google.citations import Citations
 from turnpike.providers.google.contents import FORMAT, image_name
 from turnpike.providers.google.errors import blocked, error_in_answer
+from turnpike.providers.google.models import parse_model
 from turnpike.providers.google.wire import (
     FAILURES,
     FINISH_REASONS,
@@ -18,6 +19,7 @@ from turnpike.providers.google.wire import (
     parse_logprobs,
     parse_service_tier,
     parse_usage,
+    queries_in,
 )
 from turnpike.providers.reasoning import Detail, encrypted_detail, text_detail
 from turnpike.providers.tool_calls import first_fragment, new_call_id, next_fragment
@@ -40,11 +42,13 @@ class GeminiAnswer:
         "_open",
         "_open_id",
         "_provider",
+        "_queries",
         "_said",
         "_thinking",
         "_tier",
         "_told_tier",
         "_usage",
+        "_version",
     )
 
     def __init__(self, provider: str) -> None:
@@ -67,10 +71,20 @@ class GeminiAnswer:
         self._open: Arguments | None = None
         self._open_id = ""
         self._citations = Citations()
+        # What was searched for, and by which model.
+        self._queries: set[str] = set()
+        self._version = ""
 
     @property
     def usage(self) -> Usage | None:
-        return None if self._usage is None else parse_usage(self._usage)
+        return None if self._usage is None else parse_usage(self._usage, self._searches)
+
+    @property
+    def _searches(self) -> int:
+        """Gemini 3 costs for each query that it searched for, models before it once for each prompt:
+        https://ai.google.dev/gemini-api/docs/pricing and #grounding-with-google-search there.
+        """
+        return len(self._queries) if parse_model(self._version).is_third else min(len(self._queries), 1)
 
     def read(self, name: str, event: Json, deltas: list[Delta]) -> bool:
         error = event.get("error")
@@ -83,6 +97,8 @@ class GeminiAnswer:
                 self._usage = usage
         if self._id is None and event.get("responseId"):
             self._id = str(event["responseId"])
+        if event.get("modelVersion"):
+            self._version = str(event["modelVersion"])
         candidates = event.get("candidates")
         if candidates:
             self._read_candidate(candidates[0], deltas)
@@ -109,7 +125,7 @@ class GeminiAnswer:
         delta.finish_reason = "tool_calls" if reason == "stop" and self._calls else reason
         self._emit(delta, deltas)
         if self._usage is not None:
-            deltas.append(Delta(usage=parse_usage(self._usage)))
+            deltas.append(Delta(usage=self.usage))
         return True
 
     def _read_candidate(self, candidate: Json, deltas: list[Delta]) -> None:
@@ -118,6 +134,7 @@ class GeminiAnswer:
         for part in parts:
             self._read_part(part, delta)
         if "groundingMetadata" in candidate or "citationMetadata" in candidate:
+            self._queries |= queries_in(candidate.get("groundingMetadata") or {})
             annotations = self._citations.read(candidate, parts)
             if annotations:
                 delta.extra = {**(delta.extra or {}), "annotations": annotations}

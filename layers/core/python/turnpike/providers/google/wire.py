@@ -59,8 +59,10 @@ def has_counts(usage: Json) -> bool:
     return any(name in usage for name in _COUNTS)
 
 
-def parse_usage(usage: Json) -> Usage:
-    """https://ai.google.dev/api/generate-content#UsageMetadata: thoughts are not among the candidates' tokens."""
+def parse_usage(usage: Json, searches: int = 0) -> Usage:
+    """https://ai.google.dev/api/generate-content#UsageMetadata: thoughts are not among the candidates' tokens, and
+    searches are not among the counts.
+    """
     thoughts = _count(usage, "thoughtsTokenCount")
     return Usage(
         prompt_tokens=_count(usage, "promptTokenCount") + _count(usage, "toolUsePromptTokenCount"),
@@ -73,6 +75,7 @@ def parse_usage(usage: Json) -> Usage:
         completion_audio_tokens=_of_modality("AUDIO", usage, "candidatesTokensDetails"),
         completion_image_tokens=_of_modality("IMAGE", usage, "candidatesTokensDetails"),
         cached_audio_tokens=_of_modality("AUDIO", usage, "cacheTokensDetails"),
+        web_search_requests=searches,
         # Pages of a document are images: https://ai.google.dev/gemini-api/docs/document-processing
         prompt_image_tokens=sum(
             _of_modality(modality, usage, name)
@@ -80,6 +83,12 @@ def parse_usage(usage: Json) -> Usage:
             for name in ("promptTokensDetails", "toolUsePromptTokensDetails")
         ),
     )
+
+
+def queries_in(metadata: Json) -> set[str]:
+    """What was searched for, as `groundingMetadata` has it; empty ones among them are not charged."""
+    queries = metadata.get("webSearchQueries")
+    return {query for query in queries if query and isinstance(query, str)} if isinstance(queries, list) else set()
 
 
 def parse_service_tier(usage: Json) -> str | None:
