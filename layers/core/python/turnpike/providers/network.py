@@ -113,6 +113,7 @@ class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         self._error: Exception | None = None
+        self._poll: select.poll | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's.
@@ -186,9 +187,10 @@ class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         socket = self._transport.get_extra_info("socket")
         if socket is None or socket.fileno() < 0:
             return True
-        poll = select.poll()
-        poll.register(socket.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(socket.fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -12,7 +12,7 @@ from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.meter import Meter
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.domain.pricing import Cost, price
+from turnpike.domain.pricing import Cost, Pricing, price
 from turnpike.domain.routing import Route
 from turnpike.services.admit import Admission
 from turnpike.services.attempts import Attempts, milliseconds
@@ -56,6 +56,7 @@ class GenerationCall:
         self._catalog = catalog
         self._origin = origin
         self._error: TurnpikeError | None = UNFINISHED
+        self._priced: tuple[Usage, Pricing, Cost] | None = None
 
     @property
     def id(self) -> GenerationId:
@@ -104,7 +105,12 @@ class GenerationCall:
         """What the provider charges for it, whoever pays."""
         if not self.answered:
             return Cost()
-        return price(self.usage, self.endpoint.pricing_in(self.service_tier), self.created_at_s)
+        usage, pricing = self.usage, self.endpoint.pricing_in(self.service_tier)
+        # It is asked for by whoever presents, reports and settles, and what was used seldom changes in between.
+        known = self._priced
+        if known is None or known[1] is not pricing or (known[0] is not usage and known[0] != usage):
+            self._priced = known = (usage, pricing, price(usage, pricing, self.created_at_s))
+        return known[2]
 
     @property
     def cost(self) -> NanoUsd:
