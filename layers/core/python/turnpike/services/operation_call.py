@@ -1,8 +1,8 @@
-"""One operation on its way: it tries endpoints until one answers, and accounts for it."""
+"""Operations on their way: each tries endpoints until one answers, and accounts for it."""
 
 import time
 from dataclasses import replace
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 from turnpike.domain.catalog import Catalog
 from turnpike.domain.operation import API_TYPES, OperationRequest, ResultT
@@ -14,13 +14,17 @@ from turnpike.services.generation_call import GenerationCall, Origin
 from turnpike.services.leases import Leases
 from turnpike.services.report_usage import ReportUsage
 
+RequestT = TypeVar("RequestT", bound=OperationRequest[Any])
 
-class OperationCall(GenerationCall, Generic[ResultT]):
-    """One generation, from its hold to its report. Use `perform` once, then `report` always."""
+
+class OperationGeneration(GenerationCall, Generic[RequestT]):
+    """What is one for every operation, however its answer comes."""
+
+    _streamed = False
 
     def __init__(
         self,
-        request: OperationRequest[ResultT],
+        request: RequestT,
         route: Route,
         attempts: Attempts,
         admission: Admission,
@@ -34,7 +38,24 @@ class OperationCall(GenerationCall, Generic[ResultT]):
         super().__init__(route, attempts, admission, leases=leases, report=report, catalog=catalog, origin=origin)
         self._request = request
         self._upstream = upstream
-        self._streamed = False
+
+    def _told(self) -> dict[str, Any]:
+        request = self._request
+        prompt_media, prompt_audio = request.input_media
+        return {
+            "requested_model": request.models[0],
+            "streamed": self._streamed,
+            "user": request.user,
+            "session_id": request.session_id,
+            "prompt_media": prompt_media,
+            "prompt_audio": prompt_audio,
+            "completion_media": self._meter.media,
+            "api_type": API_TYPES[request.operation],
+        }
+
+
+class OperationCall(OperationGeneration[OperationRequest[ResultT]]):
+    """One generation, from its hold to its report. Use `perform` once, then `report` always."""
 
     async def perform(self, on_part: OnPart | None = None) -> ResultT:
         """Raises AttemptsFailed when every endpoint failed.
@@ -59,17 +80,3 @@ class OperationCall(GenerationCall, Generic[ResultT]):
         result = await self._attempts.until_answered(attempt)
         self._error = None
         return result
-
-    def _told(self) -> dict[str, Any]:
-        request = self._request
-        prompt_media, prompt_audio = request.input_media
-        return {
-            "requested_model": request.models[0],
-            "streamed": self._streamed,
-            "user": request.user,
-            "session_id": request.session_id,
-            "prompt_media": prompt_media,
-            "prompt_audio": prompt_audio,
-            "completion_media": self._meter.media,
-            "api_type": API_TYPES[request.operation],
-        }

@@ -1,28 +1,19 @@
 """Run an operation: plan a route over endpoints that offer it, reserve credit, and hand over to the call."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, TypeVar
 
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Catalog, Endpoint
 from turnpike.domain.ids import new_generation_id
 from turnpike.domain.operation import OperationRequest, ResultT
 from turnpike.domain.routing import OPERATION, PARAMETERS, Policy, Route, plan_route
-from turnpike.services.admit import Admission
 from turnpike.services.admit_operation import AdmitOperation
-from turnpike.services.attempts import Attempts
 from turnpike.services.complete_chat import CompleteChat
 from turnpike.services.generation_call import Origin
-from turnpike.services.operation_call import OperationCall
+from turnpike.services.operation_call import OperationCall, OperationGeneration
 
-
-class Opened(NamedTuple):
-    """A request that has been planned and paid for, and of which nobody has been asked."""
-
-    catalog: Catalog
-    route: Route
-    attempts: Attempts
-    admission: Admission
+CallT = TypeVar("CallT", bound=OperationGeneration[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +29,12 @@ class RunOperation:
         self, principal: Principal, request: OperationRequest[ResultT], origin: Origin
     ) -> OperationCall[ResultT]:
         """Raises RequestError or ServiceError, and then nothing is held."""
-        opened = await self.open(principal, request, origin)
-        parts = self.parts
-        return OperationCall(
-            request,
-            opened.route,
-            opened.attempts,
-            opened.admission,
-            leases=parts.admit.leases,
-            upstream=parts.upstream,
-            report=parts.report,
-            catalog=opened.catalog,
-            origin=origin,
-        )
+        return await self.begin(OperationCall, principal, request, origin)
 
-    async def open(self, principal: Principal, request: OperationRequest[ResultT], origin: Origin) -> Opened:
-        """Raises RequestError or ServiceError, and then nothing is held."""
+    async def begin(
+        self, call: type[CallT], principal: Principal, request: OperationRequest[Any], origin: Origin
+    ) -> CallT:
+        """A call of this kind, planned and paid for, of which nobody has been asked. Raises likewise."""
         parts = self.parts
 
         def plan(catalog: Catalog, policy: Policy | None) -> Route:
@@ -76,7 +57,17 @@ class RunOperation:
         )
         if len(admission.endpoints) < len(attempts.endpoints):
             attempts.keep(admission.endpoints)
-        return Opened(catalog, route, attempts, admission)
+        return call(
+            request,
+            route,
+            attempts,
+            admission,
+            leases=parts.admit.leases,
+            upstream=parts.upstream,
+            report=parts.report,
+            catalog=catalog,
+            origin=origin,
+        )
 
     def _offering(self, request: OperationRequest[ResultT], policy: Policy | None) -> Policy:
         """The account's own policy, behind what the endpoint's wire format can do at all."""

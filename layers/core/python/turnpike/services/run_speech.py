@@ -18,15 +18,4 @@ class RunSpeech:
 
     async def __call__(self, principal: Principal, request: SpeechRequest, origin: Origin) -> SpeechCall:
         """Raises RequestError or ServiceError, and then nothing is held."""
-        opened = await RunOperation(self.parts).open(principal, request, origin)
-        return SpeechCall(
-            request,
-            opened.route,
-            opened.attempts,
-            opened.admission,
-            leases=self.parts.admit.leases,
-            upstream=self.parts.upstream,
-            report=self.parts.report,
-            catalog=opened.catalog,
-            origin=origin,
-        )
+        return await RunOperation(self.parts).begin(SpeechCall, principal, request, origin)

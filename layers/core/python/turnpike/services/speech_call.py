@@ -3,42 +3,19 @@
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
 
-from turnpike.domain.catalog import Catalog
 from turnpike.domain.errors import UpstreamError
-from turnpike.domain.operation import API_TYPES
-from turnpike.domain.routing import Route
 from turnpike.domain.speech import Heard, SpeechPiece, SpeechRequest
-from turnpike.ports.upstream import Upstream
-from turnpike.services.admit import Admission
-from turnpike.services.attempts import Attempts, Try
-from turnpike.services.generation_call import GenerationCall, Origin
-from turnpike.services.leases import Leases
-from turnpike.services.report_usage import ReportUsage
+from turnpike.services.attempts import Try
+from turnpike.services.operation_call import OperationGeneration
 
 Emit = Callable[[bytes], Awaitable[None]]
 
 
-class SpeechCall(GenerationCall):
+class SpeechCall(OperationGeneration[SpeechRequest]):
     """One generation, from its hold to its report. Use `stream` once, then `report` always."""
 
-    def __init__(
-        self,
-        request: SpeechRequest,
-        route: Route,
-        attempts: Attempts,
-        admission: Admission,
-        *,
-        leases: Leases | None,
-        upstream: Upstream,
-        report: ReportUsage,
-        catalog: Catalog,
-        origin: Origin,
-    ) -> None:
-        super().__init__(route, attempts, admission, leases=leases, report=report, catalog=catalog, origin=origin)
-        self._request = request
-        self._upstream = upstream
+    _streamed = True
 
     async def stream(self, emit: Emit) -> None:
         """Emit the sound as it comes.
@@ -80,16 +57,6 @@ class SpeechCall(GenerationCall):
             tried.first_content_at = time.monotonic()
         heard.record(piece.sound)
         await emit(piece.sound)
-
-    def _told(self) -> dict[str, Any]:
-        request = self._request
-        return {
-            "requested_model": request.models[0],
-            "streamed": True,
-            "user": request.user,
-            "session_id": request.session_id,
-            "api_type": API_TYPES[request.operation],
-        }
 
 
 def _silent(tried: Try) -> UpstreamError:
