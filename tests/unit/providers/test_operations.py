@@ -11,7 +11,7 @@ from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.rerank import RerankRequest
 from turnpike.ports.wires import OperationAdapter, Reply
-from turnpike.providers.registry import OPERATIONS, WIRES, operation_adapter_for
+from turnpike.providers.registry import FETCHED, OPERATIONS, WIRES, fetching_for, operation_adapter_for
 
 PIXEL = "data:image/png;base64,AAAA"
 
@@ -40,6 +40,17 @@ def reply(content: Any, **headers: str) -> Reply:
 def test_what_is_registered_is_there(operation: str, wire: str) -> None:
     assert wire in WIRES
     assert adapter(operation, wire).parse_error(429, {}, b"{}").error_type == "rate_limit_exceeded"
+
+
+def test_what_may_have_addresses_in_it_has_somebody_who_gets_them() -> None:
+    operations = {operation for operation, _ in OPERATIONS}
+    assert {each for each in operations if fetching_for(each)} == set(FETCHED) == {"image", "transcription"}
+
+
+@pytest.mark.parametrize("wire", [wire for operation, wire in OPERATIONS if operation == "transcription"])
+def test_who_transcribes_says_what_it_gets_itself(wire: str) -> None:
+    found: Any = adapter("transcription", wire)
+    assert found.fetches("input_audio", "https://example.com/a.mp3") is False
 
 
 @pytest.mark.parametrize(("operation", "wire"), [each for each in OPERATIONS if each[0] in ("embeddings", "rerank")])

@@ -98,6 +98,12 @@ def test_samples_get_the_header_that_says_their_rate() -> None:
 def test_who_gets_recordings_is_told_where(provider: str, name: str) -> None:
     request = built(provider, asked(audio=RemoteRecording("https://example.com/a.mp3", "mp3")))
     assert (request.body[name], request.form) == ("https://example.com/a.mp3", ())
+    assert openai.build_adapter(provider).fetches("input_audio", "https://example.com/a.mp3")
+
+
+def test_the_others_want_them_fetched() -> None:
+    for adapter in (openai.build_adapter("openai"), google.build_adapter("google-ai-studio")):
+        assert not adapter.fetches("input_audio", "https://example.com/a.mp3")
 
 
 def test_what_nobody_can_be_asked_for_is_refused() -> None:

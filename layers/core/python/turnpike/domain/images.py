@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
@@ -46,7 +46,6 @@ class ImageRequest(OperationRequest[Images]):
     """What is None was not asked for, and is the model's own choice."""
 
     operation: ClassVar[Operation] = "image"
-    media_field: ClassVar[str] = "input_references"
     prompt: str
     count: int = 1
     aspect_ratio: str | None = None
@@ -88,13 +87,6 @@ class ImageRequest(OperationRequest[Images]):
     @property
     def input_media(self) -> tuple[int, int]:
         return len(self.references), 0
-
-    @property
-    def media(self) -> Sequence[Mapping[str, Any]]:
-        return self.references
-
-    def with_media(self, parts: Sequence[Mapping[str, Any]]) -> Self:
-        return replace(self, references=parts)
 
     def unmet(self, endpoint: Endpoint) -> Sequence[str]:
         traits = traits_of(endpoint)

@@ -6,7 +6,7 @@ answered with is its result. Wire formats offer what they can of them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import PromptPlugins, ProviderPreferences, Usage
@@ -46,8 +46,6 @@ class OperationRequest(Generic[ResultT]):
     """One request, validated. `models` are the slugs to try in order, at least one."""
 
     operation: ClassVar[Operation]
-    media_field: ClassVar[str] = "input"
-    """Where a client has its `media`."""
     models: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """What an endpoint may or may not support, as its `supported_parameters` say it."""
@@ -96,15 +94,6 @@ class OperationRequest(Generic[ResultT]):
     def unmet(self, endpoint: Endpoint) -> Sequence[str]:
         """Parameters that this endpoint would drop and none may, where names alone do not tell."""
         return ()
-
-    @property
-    def media(self) -> Sequence[Mapping[str, Any]]:
-        """Content parts with addresses from which they are fetched before a provider gets them."""
-        return ()
-
-    def with_media(self, parts: Sequence[Mapping[str, Any]]) -> Self:
-        """The same with these in the place of its `media`."""
-        raise NotImplementedError
 
     @property
     def longest_input_tokens(self) -> int:

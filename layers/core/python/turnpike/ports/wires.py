@@ -75,6 +75,13 @@ class OperationAdapter(Protocol):
     def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
 
 
+class RecordingAdapter(OperationAdapter, Protocol):
+    """Of an operation that is asked about a recording, which may stand at an address."""
+
+    def fetches(self, kind: str, url: str) -> bool:
+        """Likewise, with the kind input_audio. What the provider does not get comes to `build_requests` as bytes."""
+
+
 class SpeechDecoder(Protocol):
     """Holds one answer of sound."""
 

@@ -1,11 +1,12 @@
 """Which adapter speaks to a provider: the one place where a wire format is registered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from turnpike.domain.catalog import Provider
+from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.ports.wires import OperationAdapter, PartsAdapter, ProviderAdapter, SpeechAdapter
+from turnpike.providers.fetch import Fetcher
 
 WIRES: Mapping[str, str] = {
     "anthropic": "anthropic.adapter:build_adapter",
@@ -45,6 +46,17 @@ OPERATIONS: Mapping[tuple[str, str], str] = {
 IN_PARTS = frozenset({("image", "azure"), ("image", "openai_compatible")})
 """Of these, the ones whose answers may come in parts: their adapters are `PartsAdapter`s."""
 
+FETCHED: Mapping[str, str] = {
+    "image": "remote_references:with_references",
+    "transcription": "remote_audio:with_recording",
+}
+"""By operation, what gets the files that stand at addresses, for adapters that want them got; likewise."""
+
+Fetch = Callable[[Any, Any, Endpoint, Fetcher], Awaitable[Any]]
+"""Of a request, its adapter and its endpoint, the same request with files in the place of addresses. Raises
+InvalidRequest.
+"""
+
 
 def adapter_for(provider: Provider, wire: str | None = None) -> ProviderAdapter:
     """`wire` is an endpoint's own, where it differs from its provider's.
@@ -76,6 +88,14 @@ def parts_adapter_for(operation: str, provider: Provider, wire: str | None = Non
         return None
     build: Callable[[str], PartsAdapter] = _load(OPERATIONS[operation, name])
     return build(provider.slug)
+
+
+def fetching_for(operation: str) -> Fetch | None:
+    """None for what never has addresses in it."""
+    if operation not in FETCHED:
+        return None
+    fetch: Fetch = _load(FETCHED[operation])
+    return fetch
 
 
 def check_wire(provider: Provider, wire: str | None = None) -> None:

@@ -1,6 +1,6 @@
 """Puts the files that a provider does not fetch itself into the messages, as data URLs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from turnpike.domain.chat import Message
@@ -53,21 +53,6 @@ async def with_fetched_media(
         parts[place.part] = _with_data(parts[place.part], place, found[place.url])
         changed[place.message] = {**message, "content": parts}
     return changed
-
-
-async def with_fetched_parts(
-    parts: Sequence[Mapping[str, Any]], fetcher: Fetcher, *, field: str, within_s: float
-) -> Sequence[Mapping[str, Any]]:
-    """The same of parts that stand in no message but in this field, and whose addresses no provider takes over."""
-    try:
-        [message] = await with_fetched_media([{"content": list(parts)}], _fetches_none, fetcher, within_s=within_s)
-    except InvalidRequest as error:
-        raise InvalidRequest(error.message.removeprefix(f"{error.field}: "), field=field) from None
-    return list(message["content"])
-
-
-def _fetches_none(_kind: str, _url: str) -> bool:
-    return False
 
 
 def _places(messages: Sequence[Message]) -> Iterator[_Place]:

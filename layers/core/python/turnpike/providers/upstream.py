@@ -22,11 +22,12 @@ from turnpike.providers.readahead import ReadAhead
 from turnpike.providers.registry import (
     OPERATIONS,
     adapter_for,
+    fetching_for,
     operation_adapter_for,
     parts_adapter_for,
     speech_adapter_for,
 )
-from turnpike.providers.remote_media import has_parts, with_fetched_media, with_fetched_parts
+from turnpike.providers.remote_media import has_parts, with_fetched_media
 from turnpike.providers.sending import Call, Sender, failure_of, refusal, without
 from turnpike.providers.transport import BROKEN, LATE, PooledTransport, chunks_of
 from turnpike.providers.turns import in_turn
@@ -95,15 +96,9 @@ class HttpUpstream:
     ) -> "ResultT":
         began = time.monotonic()
         adapter = self._operation_adapter(request.operation, endpoint)
-        if request.operation == "transcription":
-            # Not before it is needed: most environments never hear a recording.
-            from turnpike.providers.remote_audio import with_recording
-
-            request = await with_recording(request, endpoint, self._fetcher)
-        if request.media:
-            within_s = endpoint.timeouts.first_token_s
-            media, field = request.media, request.media_field
-            request = request.with_media(await with_fetched_parts(media, self._fetcher, field=field, within_s=within_s))
+        fetch = fetching_for(request.operation)
+        if fetch is not None:
+            request = await fetch(request, adapter, endpoint, self._fetcher)
         key, signer = await self._sender.credential(endpoint)
         calls = [
             await self._sender.ready(built, adapter.parse_error, request.provider, endpoint, key, signer)

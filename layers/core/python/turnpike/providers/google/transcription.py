@@ -31,6 +31,9 @@ _MEDIA_TYPES: Mapping[str, str] = {"mp3": "audio/mp3", "m4a": "audio/mp4", "oga"
 class GoogleTranscription:
     provider: str
 
+    def fetches(self, kind: str, url: str) -> bool:
+        return False
+
     def build_requests(
         self, request: TranscriptionRequest, endpoint: Endpoint, api_key: str
     ) -> Sequence[ProviderRequest]:

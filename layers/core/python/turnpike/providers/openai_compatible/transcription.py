@@ -24,7 +24,6 @@ from turnpike.domain.transcription import (
 )
 from turnpike.ports.wires import Reply
 from turnpike.providers.failures import failure_in_answer, parse_failure, unreadable
-from turnpike.providers.remote_audio import ADDRESS_FIELDS
 from turnpike.providers.request import FormFile, ProviderRequest
 from turnpike.providers.sound import count_of
 
@@ -32,6 +31,14 @@ Json = Mapping[str, Any]
 
 _NO_FORMATS = frozenset({"mistral"})
 """Who has one form of answer, which has what was asked for: https://docs.mistral.ai/api/endpoint/audio/transcriptions"""
+
+_ADDRESS_FIELDS: Mapping[str, str] = {
+    # https://console.groq.com/docs/speech-to-text
+    "groq": "url",
+    # https://docs.mistral.ai/api/endpoint/audio/transcriptions
+    "mistral": "file_url",
+}
+"""The field that takes an address, of the providers that have one."""
 
 _LEAST_MS: Mapping[str, int] = {"groq": 10_000}
 """What a request is billed for at least: https://console.groq.com/docs/speech-to-text"""
@@ -44,13 +51,16 @@ _MEDIA_TYPES: Mapping[str, str] = {"mp3": "audio/mpeg", "m4a": "audio/mp4", "oga
 class OpenAICompatibleTranscription:
     provider: str
 
+    def fetches(self, kind: str, url: str) -> bool:
+        return self.provider in _ADDRESS_FIELDS
+
     def build_requests(
         self, request: TranscriptionRequest, endpoint: Endpoint, api_key: str
     ) -> Sequence[ProviderRequest]:
         fields, audio = build_fields(self.provider, request, endpoint), request.audio
         files: tuple[FormFile, ...] = ()
         if isinstance(audio, RemoteRecording):
-            fields[ADDRESS_FIELDS[self.provider]] = audio.url
+            fields[_ADDRESS_FIELDS[self.provider]] = audio.url
         else:
             files = (_file_of(audio),)
         return [
