@@ -13,9 +13,9 @@ from turnpike.api.messages.skin import MESSAGES
 from turnpike.api.responses.skin import RESPONSES
 from turnpike.domain.catalog import Provider
 from turnpike.domain.chat import ChatRequest, Delta, Usage
+from turnpike.domain.cost import Cost
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.money import ZERO
-from turnpike.domain.pricing import Cost
 from turnpike.services.response_cache import Served
 
 from tests.bench.figures import Figure

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ProviderPreferences, Usage, add_usages
+from turnpike.domain.cost import exact_cost, price
 from turnpike.domain.image_capabilities import capabilities_of, united
 from turnpike.domain.image_sizes import ASPECT_RATIOS, TIERS, PixelLimits, fitted, nearest_ratio, ratio_of, tier_of
 from turnpike.domain.image_traits import traits_of
 from turnpike.domain.images import ImageRequest
 from turnpike.domain.money import NanoUsd
-from turnpike.domain.pricing import Pricing, exact_cost, multiplied, parse_pricing, price
+from turnpike.domain.pricing import Pricing, multiplied, parse_pricing
 
 GPT_2 = PixelLimits(step=16, longest=3_840, fewest=655_360, most=8_294_400, widest=3.0)
 REFERENCE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}

@@ -9,20 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from turnpike.domain.chat import Usage
+from turnpike.domain.cost import cache_discount, exact_cost, price, tokens_for
 from turnpike.domain.money import NANO_PER_USD, NanoUsd
-from turnpike.domain.pricing import (
-    DAYS,
-    PARTS,
-    Pricing,
-    cache_discount,
-    exact_cost,
-    in_tier,
-    multiplied,
-    parse_pricing,
-    present_price,
-    price,
-    tokens_for,
-)
+from turnpike.domain.pricing import DAYS, PARTS, Pricing, in_tier, multiplied, parse_pricing, present_price
 
 PLAIN = parse_pricing({"prompt": "0.00000015", "completion": "0.0000006"})
 FULL = parse_pricing(

@@ -6,7 +6,8 @@ import pytest
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
-from turnpike.domain.pricing import Pricing, price
+from turnpike.domain.cost import price
+from turnpike.domain.pricing import Pricing
 from turnpike.domain.rerank import RerankRequest
 
 ENDPOINT = Endpoint("acme/rank", "acme", "rank", "https://api.test", Pricing(), 8192)

@@ -7,7 +7,8 @@ import pytest
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
-from turnpike.domain.pricing import Pricing, price
+from turnpike.domain.cost import price
+from turnpike.domain.pricing import Pricing
 from turnpike.domain.recordings import wav_header
 from turnpike.domain.speech import Heard, SoundFormat, SpeechRequest, Turn
 from turnpike.domain.transcription import Recording, RemoteRecording, TranscriptionRequest

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from turnpike.domain.chat import Usage
-from turnpike.domain.pricing import Pricing, exact_cost, parse_pricing
+from turnpike.domain.cost import exact_cost
+from turnpike.domain.pricing import Pricing, parse_pricing
 from turnpike.providers.anthropic.wire import parse_usage as anthropic
 from turnpike.providers.bedrock.answer import parse_usage as bedrock
 from turnpike.providers.cohere.wire import parse_usage as cohere

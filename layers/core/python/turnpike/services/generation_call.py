@@ -7,12 +7,13 @@ from typing import Any
 
 from turnpike.domain.catalog import Catalog, Endpoint, Provider
 from turnpike.domain.chat import Usage
+from turnpike.domain.cost import Cost, price
 from turnpike.domain.errors import TurnpikeError
 from turnpike.domain.generation import Attempt, Generation
 from turnpike.domain.ids import GenerationId
 from turnpike.domain.meter import Meter
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.domain.pricing import Cost, Pricing, price
+from turnpike.domain.pricing import Pricing
 from turnpike.domain.routing import Route
 from turnpike.services.admit import Admission
 from turnpike.services.attempts import Attempts, milliseconds

@@ -14,11 +14,11 @@ from anyio.to_thread import run_sync
 
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.chat import ChatRequest, Choice, Completion, Delta, FinishReason, ResponseCaching, Usage
+from turnpike.domain.cost import Cost
 from turnpike.domain.errors import TemporarilyBusy
 from turnpike.domain.generation import Generation
 from turnpike.domain.ids import GenerationId, new_generation_id
 from turnpike.domain.money import ZERO, NanoUsd
-from turnpike.domain.pricing import Cost
 from turnpike.domain.response_cache import CachedAnswer, CacheKey, cache_key
 from turnpike.ports.accounts import CachedAnswers
 from turnpike.ports.ledger import Ledger

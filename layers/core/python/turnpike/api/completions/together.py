@@ -21,9 +21,9 @@ from turnpike.api.inference.endpoint import Asking, Inference
 from turnpike.api.inference.skin import Asked
 from turnpike.api.sse import EventStream
 from turnpike.domain.chat import Completion, Delta, Usage, add_usages
+from turnpike.domain.cost import Cost
 from turnpike.domain.errors import TurnpikeError
 from turnpike.domain.money import NanoUsd
-from turnpike.domain.pricing import Cost
 from turnpike.services.complete_chat import ChatCall
 
 Json = dict[str, Any]

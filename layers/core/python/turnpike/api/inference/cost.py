@@ -3,8 +3,8 @@
 from typing import Any, Protocol
 
 from turnpike.domain.chat import Usage
+from turnpike.domain.cost import Cost
 from turnpike.domain.money import NanoUsd, present_usd
-from turnpike.domain.pricing import Cost
 
 
 class Billed(Protocol):
