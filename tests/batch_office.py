@@ -36,7 +36,13 @@ class Office:
     """`world` says what the provider answers; the clock stands still unless a test moves it."""
 
     def __init__(
-        self, world: World, *, now_s: int, batches_in: Batches | None = None, files_in: BatchFiles | None = None
+        self,
+        world: World,
+        *,
+        now_s: int,
+        batches_in: Batches | None = None,
+        files_in: BatchFiles | None = None,
+        most_open: int = 0,
     ) -> None:
         self.world, self.now_s = world, now_s
         self.batches, self.queue = batches_in or InMemoryBatches(), InMemoryBatchQueue()
@@ -45,7 +51,7 @@ class Office:
         self.keys = InMemoryApiKeys(principal().key)
         authenticate = Authenticate(self.keys, ttl_s=0, now=self.now)
         stored = (self.batches, self.files, self.queue)
-        cases = (SubmitBatch(*stored, check_body, now=self.now), ManageBatches(*stored, now=self.now))
+        cases = (SubmitBatch(*stored, check_body, most_open, now=self.now), ManageBatches(*stored, now=self.now))
         self.client = AsgiClient(Edge(batches.routes(Guard(authenticate), lambda: cases)), SECRET)
         report = world.case.report
         kept = ReportKept(report.queue, report.settle, report.log_unsettled, report.now)

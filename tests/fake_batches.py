@@ -14,7 +14,10 @@ from turnpike.domain.batches import (
     ChunkBusy,
     ChunkClaim,
     ChunkClosed,
+    IdempotencyKeyReused,
+    Submission,
     Tally,
+    TooManyBatches,
     UploadId,
     check_deletable,
 )
@@ -29,17 +32,45 @@ class InMemoryBatches:
         self._claims: dict[tuple[BatchId, int], ChunkClaim] = {}
         self._closed: set[tuple[BatchId, int]] = set()
         self._ending: dict[BatchId, int] = {}
-        self._uploads: dict[tuple[AccountId, UploadId], BatchId] = {}
+        self._uploads: set[tuple[AccountId, UploadId]] = set()
+        self._submitted: dict[tuple[AccountId, str], tuple[str, BatchId]] = {}
 
-    def create(self, batch: Batch) -> None:
+    def create(
+        self,
+        batch: Batch,
+        *,
+        submission: Submission | None = None,
+        upload_id: UploadId | None = None,
+        most_open: int = 0,
+    ) -> BatchId:
+        account_id = batch.account_id
         with self._lock:
-            if (batch.account_id, batch.id) in self._batches:
+            before = None if submission is None else self._made_of(account_id, submission)
+            if before is not None:
+                return before
+            if (account_id, batch.id) in self._batches:
                 raise Conflict("this batch exists already")
-            self._batches[batch.account_id, batch.id] = batch
+            if upload_id is not None and (account_id, upload_id) in self._uploads:
+                raise Conflict("another batch was made of this upload; each makes one")
+            open_ = [each for each in self._batches.values() if each.account_id == account_id and not each.is_over]
+            if 0 < most_open <= len(open_):
+                raise TooManyBatches(most_open)
+            self._batches[account_id, batch.id] = batch
+            if upload_id is not None:
+                self._uploads.add((account_id, upload_id))
+            if submission is not None:
+                self._submitted[account_id, submission.key] = (submission.asked, batch.id)
+            return batch.id
 
-    def claim_upload(self, batch: Batch, upload_id: UploadId) -> bool:
+    def find_submitted(self, account_id: AccountId, submission: Submission) -> BatchId | None:
         with self._lock:
-            return self._uploads.setdefault((batch.account_id, upload_id), batch.id) == batch.id
+            return self._made_of(account_id, submission)
+
+    def _made_of(self, account_id: AccountId, submission: Submission) -> BatchId | None:
+        asked, batch_id = self._submitted.get((account_id, submission.key), (submission.asked, None))
+        if asked != submission.asked:
+            raise IdempotencyKeyReused
+        return batch_id
 
     def find(self, account_id: AccountId, batch_id: BatchId) -> Batch | None:
         with self._lock:
@@ -147,12 +178,14 @@ class InMemoryBatchFiles:
     def offer_upload(self, account_id: AccountId, upload_id: UploadId, size: int, *, ttl_s: int) -> str:
         return f"memory:{account_id}/{upload_id}?bytes={size}"
 
-    def take_upload(self, batch: Batch, upload_id: UploadId) -> None:
-        with self._lock:
-            data = self.uploads.pop((batch.account_id, upload_id), None)
-            if data is None:
-                raise NotFound("There is no such upload")
-            self.inputs[batch.id] = data
+    def copy_upload(self, batch: Batch, upload_id: UploadId) -> None:
+        data = self.uploads.get((batch.account_id, upload_id))
+        if data is None:
+            raise NotFound("There is no such upload")
+        self.inputs[batch.id] = data
+
+    def drop_upload(self, account_id: AccountId, upload_id: UploadId) -> None:
+        self.uploads.pop((account_id, upload_id), None)
 
     def put_input(self, batch: Batch, data: bytes) -> None:
         self.inputs[batch.id] = data
@@ -219,12 +252,15 @@ class InMemoryBatchFiles:
 
 
 class InMemoryBatchQueue:
-    """`sent`: each step with its delay."""
+    """`sent`: each step with its delay. While `failing`, none is."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Step, int]] = []
+        self.failing = False
         self._lock = Lock()
 
     def send(self, steps: Sequence[Step], *, delay_s: int = 0) -> None:
+        if self.failing:
+            raise TemporarilyBusy("The queue of batches is busy; try again")
         with self._lock:
             self.sent += [(step, delay_s) for step in steps]

@@ -18,10 +18,13 @@ from turnpike.domain.batches import (
     ChunkBusy,
     ChunkClaim,
     ChunkClosed,
+    IdempotencyKeyReused,
+    Submission,
     Tally,
+    TooManyBatches,
     UploadId,
 )
-from turnpike.domain.errors import Conflict, NotFound
+from turnpike.domain.errors import Conflict, NotFound, TurnpikeError
 from turnpike.domain.ids import AccountId, KeyHash, new_account_id, new_id
 from turnpike.domain.money import NanoUsd
 from turnpike.ports.batches import Batches, BatchFiles
@@ -60,13 +63,63 @@ class BatchesContract:
 
     def test_of_one_upload_one_batch_is_made(self, batches: Batches) -> None:
         account_id, upload_id = new_account_id(NOW), UploadId(new_id("upload", NOW))
-        made = [new_batch(account_id=account_id) for _ in range(THREADS)]
-        won = at_once(lambda number: batches.claim_upload(made[number], upload_id))
-        assert sum(won) == 1
-        assert batches.claim_upload(made[won.index(True)], upload_id)
+        answers = at_once(lambda _: created(batches, new_batch(account_id=account_id), upload_id=upload_id))
+        assert Counter(map(type, answers)) == {str: 1, Conflict: THREADS - 1}
         # Another account's is another one, whatever it is called.
-        assert batches.claim_upload(new_batch(), upload_id)
-        assert not batches.list_page(account_id, limit=1).batches
+        batches.create(new_batch(), upload_id=upload_id)
+        assert len(batches.list_page(account_id, limit=9).batches) == 1
+
+    def test_of_one_submission_one_batch_is_made(self, batches: Batches) -> None:
+        account_id, submission = new_account_id(NOW), Submission("a" * 64, "b" * 64)
+        assert batches.find_submitted(account_id, submission) is None
+        answers = at_once(lambda _: created(batches, new_batch(account_id=account_id), submission=submission))
+        [batch] = batches.list_page(account_id, limit=9).batches
+        assert set(answers) == {batch.id}
+        assert batches.find_submitted(account_id, submission) == batch.id
+        # Another account's is another one, whatever it is called.
+        stranger = new_batch()
+        assert batches.create(stranger, submission=submission) == stranger.id
+
+    def test_a_submission_is_known_after_its_batch(self, batches: Batches) -> None:
+        batch, submission = new_batch(), Submission("a" * 64, "b" * 64)
+        batches.create(batch, submission=submission)
+        over = replace(batch, status="cancelled", finalized_at_s=NOW)
+        assert batches.put_status(over, was="validating")
+        batches.delete(over)
+        assert batches.find_submitted(batch.account_id, submission) == batch.id
+        other = new_batch(account_id=batch.account_id)
+        assert batches.create(other, submission=submission) == batch.id
+        assert batches.find(batch.account_id, other.id) is None
+
+    def test_a_submission_s_key_is_for_one_request(self, batches: Batches) -> None:
+        batch, other = new_batch(), Submission("a" * 64, "c" * 64)
+        batches.create(batch, submission=Submission("a" * 64, "b" * 64))
+        with pytest.raises(IdempotencyKeyReused):
+            batches.find_submitted(batch.account_id, other)
+        again = new_batch(account_id=batch.account_id)
+        with pytest.raises(IdempotencyKeyReused):
+            batches.create(again, submission=other)
+        assert batches.find(batch.account_id, again.id) is None
+
+    def test_an_account_has_so_many_at_once_and_no_more(self, batches: Batches) -> None:
+        account_id, upload_id = new_account_id(NOW), UploadId(new_id("upload", NOW))
+        answers = at_once(lambda _: created(batches, new_batch(account_id=account_id), most_open=3))
+        assert Counter(map(type, answers)) == {str: 3, TooManyBatches: THREADS - 3}
+        submission = Submission("a" * 64, "b" * 64)
+        with pytest.raises(TooManyBatches, match="has 3 batches"):
+            batches.create(new_batch(account_id=account_id), submission=submission, upload_id=upload_id, most_open=3)
+        # Nothing of what was refused is left.
+        assert batches.find_submitted(account_id, submission) is None
+        [batch, *_] = batches.list_page(account_id, limit=9).batches
+        assert batches.put_status(replace(batch, status="in_progress"), was="validating")
+        assert isinstance(created(batches, new_batch(account_id=account_id), most_open=3), TooManyBatches)
+        over = replace(batch, status="failed", finalized_at_s=NOW)
+        assert sum(at_once(lambda _: batches.put_status(over, was="in_progress"))) == 1
+        answers = at_once(lambda _: created(batches, new_batch(account_id=account_id), most_open=3))
+        assert Counter(map(type, answers)) == {str: 1, TooManyBatches: THREADS - 1}
+        # What was refused left the upload to be used; what is sent again is no new one.
+        assert batches.create(new_batch(account_id=account_id), upload_id=upload_id, most_open=9)
+        batches.create(new_batch())
 
     def test_a_status_follows_the_one_that_was_seen(self, batches: Batches, batch: Batch) -> None:
         begun = replace(batch, status="in_progress", total=25, chunks=3, model="acme/other")
@@ -214,17 +267,19 @@ class BatchFilesContract:
         assert b"".join(files.stream_input(batch)) == data
         assert files.read_input(batch, 10, 5) == data[10:15]
 
-    def test_an_upload_makes_one_batch(self, files: BatchFiles, batch: Batch) -> None:
+    def test_an_upload_becomes_a_batch_s_own(self, files: BatchFiles, batch: Batch) -> None:
         upload_id = UploadId(new_id("upload", NOW))
         with pytest.raises(NotFound):
-            files.take_upload(batch, upload_id)
+            files.copy_upload(batch, upload_id)
         self.upload(files, batch.account_id, upload_id, b"lines")
         with pytest.raises(NotFound):
-            files.take_upload(new_batch(), upload_id)  # Another account's.
-        files.take_upload(batch, upload_id)
+            files.copy_upload(new_batch(), upload_id)  # Another account's.
+        files.copy_upload(batch, upload_id)
+        for _ in range(2):
+            files.drop_upload(batch.account_id, upload_id)
         assert b"".join(files.stream_input(batch)) == b"lines"
         with pytest.raises(NotFound):
-            files.take_upload(batch, upload_id)
+            files.copy_upload(batch, upload_id)
 
     def test_the_plan_is_kept(self, files: BatchFiles, batch: Batch) -> None:
         plan = [Chunk(0, 0, 100, 0, 10), Chunk(1, 100, 50, 10, 4)]
@@ -263,6 +318,14 @@ class BatchFilesContract:
         assert files.read_results(batch, 0) == {}
         assert files.read_results(other, 0) == {0: b"answered"}
         assert files.read_input(other, 0, 5) == b"asked"
+
+
+def created(batches: Batches, batch: Batch, **options: Any) -> str | TurnpikeError:
+    """The id, or why not."""
+    try:
+        return batches.create(batch, **options)
+    except TurnpikeError as error:
+        return error
 
 
 def at_once(act: Any) -> list[Any]:

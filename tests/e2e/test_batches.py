@@ -1,6 +1,7 @@
 """Batches as customers use them: with OpenRouter's SDK and plain HTTP, over providers that fail as they are told."""
 
 import json
+import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,6 +53,15 @@ def codes(batch: Mapping[str, Any]) -> Counter[int]:
 def spent(http: httpx2.Client) -> int:
     usage: float = http.get("/key").json()["data"]["usage"]
     return nano(usage)
+
+
+def test_a_request_with_a_key_can_be_sent_again(http: httpx2.Client) -> None:
+    asked = {"endpoint": CHAT, "model": "demo/chat", "requests": requests(1)}
+    key = {"idempotency-key": f"{MARK}-{secrets.token_hex(4)}"}
+    made = [http.post("/batches", json=asked, headers=key).json()["id"] for _ in range(2)]
+    assert made[0] == made[1]
+    assert ended(http, made[0])["status"] == "completed"
+    assert http.post("/batches", json={**asked, "model": "demo/other"}, headers=key).status_code == 422
 
 
 def test_the_sdk_makes_a_batch_and_reads_its_results(openrouter: OpenRouter, http: httpx2.Client) -> None:

@@ -17,9 +17,10 @@ from turnpike.storage.batch_files import S3BatchFiles
 from turnpike.storage.batches import DynamoBatches
 from turnpike.storage.schema import BATCHES, Table
 
+from tests.asgi import AsgiClient
 from tests.batch_office import CHAT, Office, body, lines
 from tests.integration.racing import at_once
-from tests.scenario import World, text
+from tests.scenario import SECRET, World, text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -107,6 +108,18 @@ def test_an_upload_makes_one_batch_however_often_it_is_sent(office: Office) -> N
     assert Counter(answer.status_code for answer in answers)[202] == 1
     assert {answer.status_code for answer in answers} <= {202, 404, 409}
     assert len(office.queue.sent) == 1
+
+
+def test_a_request_with_a_key_makes_one_batch_however_often_it_is_sent(office: Office, s3: "S3Client") -> None:
+    client = AsgiClient(office.client.app, SECRET, {"idempotency-key": "once"})
+    made = {"endpoint": CHAT, "model": "acme/chat", "requests": [{"custom_id": "one", "body": body()}]}
+    answers = at_once(*[partial(anyio.run, client.post, "/batches", made)] * THREADS)
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    # Nothing is left of those who came second.
+    [batch] = anyio.run(office.client.get, "/batches").json()["data"]
+    [kept] = s3.list_objects_v2(Bucket=office.files._bucket)["Contents"]
+    assert f"/{batch['id']}/" in kept["Key"]
 
 
 def test_of_cancels_and_the_end_one_comes_first(office: Office) -> None:

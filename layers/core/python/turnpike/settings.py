@@ -101,6 +101,8 @@ class Settings:
     batches_queue_url: str = ""
     batch_retention_days: int = 30
     """How long a batch, its requests and its results can be read, from the end of its day on."""
+    batches_open_limit: int = 100
+    """How many batches of an account may be under way at once, 5,000 at most; 0 for any number."""
     hedge_after: str = ""
     """The percentile (p50, p75, p90, p99) of an endpoint's own time to the first content after which a second one
     is asked beside it, and the faster one answers; empty for never. What the slower one costs is absorbed."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from turnpike.services.work_off_batches import WorkOffBatches
 
 _DAY_S = 86_400
+_MOST_OPEN = 5_000
 
 
 class BatchParts:
@@ -48,8 +49,18 @@ class BatchParts:
 def build_cases(parts: Resources) -> tuple[SubmitBatch, ManageBatches]:
     """What clients do with batches over HTTP."""
     stored = BatchParts(parts)
-    submit = SubmitBatch(stored.batches, stored.files, stored.queue, check_body)
+    most_open = parse_limit(parts.settings.batches_open_limit)
+    submit = SubmitBatch(stored.batches, stored.files, stored.queue, check_body, most_open)
     return submit, ManageBatches(stored.batches, stored.files, stored.queue)
+
+
+def parse_limit(most_open: int) -> int:
+    """Raises ValueError: the ids of those that are under way have to fit into one item, and are written with each."""
+    if not 0 <= most_open <= _MOST_OPEN:
+        raise ValueError(
+            f"TURNPIKE_BATCHES_OPEN_LIMIT is {most_open}; it may be 0 for any number, and {_MOST_OPEN:,} at most"
+        )
+    return most_open
 
 
 def end_due_batches(parts: Resources, time_left: Callable[[], bool]) -> None:

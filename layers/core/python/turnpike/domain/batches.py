@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, NewType, get_args
 
-from turnpike.domain.errors import Conflict, InvalidRequest
+from turnpike.domain.errors import Conflict, ErrorType, InvalidRequest, RequestError
 from turnpike.domain.ids import AccountId, KeyHash, time_of_id
 from turnpike.domain.money import ZERO, NanoUsd, parse_usd
 
@@ -125,6 +125,37 @@ class Batch:
 
 
 Ending = Literal["batch_cancelled", "batch_expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request for a batch that its client may send again, meaning the same one. Both are digests in hex: `key` of the
+    name that the client gave it, `asked` of what it asks for.
+    """
+
+    key: str
+    asked: str
+
+
+class TooManyBatches(RequestError):
+    status = 429
+    error_type: ErrorType = "rate_limit_exceeded"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"This account has {most} batches under way, which is the most that it may have at once; wait until one is "
+            "over, or cancel one with POST /batches/{id}/cancel"
+        )
+
+
+class IdempotencyKeyReused(RequestError):
+    """As OpenRouter answers it where it takes such keys (reference 7.25)."""
+
+    status = 422
+    error_type: ErrorType = "unprocessable"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key came with another request before; send a key of its own with this one")
 
 
 @dataclass(frozen=True, slots=True)

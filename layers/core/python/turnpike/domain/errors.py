@@ -19,6 +19,8 @@
         MethodNotAllowed          405 invalid_request
         Conflict                  409 precondition_failed
         PayloadTooLarge           413 payload_too_large
+        IdempotencyKeyReused      422 unprocessable           in domain/batches.py
+        TooManyBatches            429 rate_limit_exceeded     in domain/batches.py
         FreeModelsExhausted       429 rate_limit_exceeded     in domain/free_quota.py
       UpstreamError               one attempt at one endpoint failed; carries what the provider said
       ServiceError                nobody could answer

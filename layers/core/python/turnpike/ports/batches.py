@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ChunkBusy,
         ChunkClaim,
         ChunkClosed,
+        Submission,
         UploadId,
     )
     from turnpike.domain.batches import Tally as BatchTally
@@ -25,11 +26,23 @@ if TYPE_CHECKING:
 class Batches(Protocol):
     """Batches and their chunks, without what is asked and answered. All of them may raise TemporarilyBusy."""
 
-    def create(self, batch: "Batch") -> None:
-        """Raises Conflict when there is one of this id."""
+    def create(
+        self,
+        batch: "Batch",
+        *,
+        submission: "Submission | None" = None,
+        upload_id: "UploadId | None" = None,
+        most_open: int = 0,
+    ) -> "BatchId":
+        """Its id, or that of the batch that was made of this submission before, and then nothing is made.
 
-    def claim_upload(self, batch: "Batch", upload_id: "UploadId") -> bool:
-        """Whether it is this batch that is made of it: of all that ask, one."""
+        All or nothing, however many come at once. Raises Conflict when there is one of this id, or another one was made
+        of the upload; IdempotencyKeyReused; and TooManyBatches when the account has `most_open` that are not over,
+        unless that is 0.
+        """
+
+    def find_submitted(self, account_id: AccountId, submission: "Submission") -> "BatchId | None":
+        """The batch that was made of it, even if it is deleted since. Raises IdempotencyKeyReused."""
 
     def find(self, account_id: AccountId, batch_id: "BatchId") -> "Batch | None":
         """As last written; None once its time is over, even if it is still there."""
@@ -78,8 +91,10 @@ class BatchFiles(Protocol):
     def offer_upload(self, account_id: AccountId, upload_id: "UploadId", size: int, *, ttl_s: int) -> str:
         """The address that takes a PUT of exactly so many bytes."""
 
-    def take_upload(self, batch: "Batch", upload_id: "UploadId") -> None:
+    def copy_upload(self, batch: "Batch", upload_id: "UploadId") -> None:
         """Make what was uploaded the batch's input, which nobody can change any more. Raises NotFound."""
+
+    def drop_upload(self, account_id: AccountId, upload_id: "UploadId") -> None: ...
 
     def put_input(self, batch: "Batch", data: bytes) -> None: ...
 

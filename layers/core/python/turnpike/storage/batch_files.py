@@ -45,7 +45,7 @@ class S3BatchFiles:
         params = {"Bucket": self._bucket, "Key": _upload_key(account_id, upload_id), "ContentLength": size}
         return self._client.generate_presigned_url("put_object", Params=params, ExpiresIn=ttl_s)
 
-    def take_upload(self, batch: Batch, upload_id: UploadId) -> None:
+    def copy_upload(self, batch: Batch, upload_id: UploadId) -> None:
         uploaded = _upload_key(batch.account_id, upload_id)
         try:
             with _translated():
@@ -55,7 +55,6 @@ class S3BatchFiles:
                     Key=_key(batch, "input.jsonl"),
                     CopySource={"Bucket": self._bucket, "Key": uploaded},
                 )
-                self._client.delete_object(Bucket=self._bucket, Key=uploaded)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise NotFound(
@@ -63,6 +62,10 @@ class S3BatchFiles:
                     "makes one batch"
                 ) from None
             raise
+
+    def drop_upload(self, account_id: AccountId, upload_id: UploadId) -> None:
+        with _translated():
+            self._client.delete_object(Bucket=self._bucket, Key=_upload_key(account_id, upload_id))
 
     def put_input(self, batch: Batch, data: bytes) -> None:
         self._put(_key(batch, "input.jsonl"), data)

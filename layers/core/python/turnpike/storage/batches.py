@@ -20,21 +20,24 @@ from turnpike.domain.batches import (
     ChunkBusy,
     ChunkClaim,
     ChunkClosed,
+    Submission,
     Tally,
     UploadId,
     check_deletable,
 )
 from turnpike.domain.ids import AccountId
 from turnpike.storage import keys
-from turnpike.storage.batch_items import OPEN, batch_item, parse_batch, status_attributes
+from turnpike.storage.batch_items import OPEN, parse_batch, status_attributes
 from turnpike.storage.conflicts import refused
-from turnpike.storage.items import TTL, is_past, number
+from turnpike.storage.items import is_past, number
+from turnpike.storage.new_batches import NewBatches, closed_in
 from turnpike.storage.queries import pages_of
 from turnpike.storage.schema import OPEN_BATCHES
 from turnpike.storage.transactions import Refused, Transactions, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
 
 _REFUSED = "ConditionalCheckFailedException"
 _Values = dict[str, Any]
@@ -45,35 +48,21 @@ class DynamoBatches:
         """`retention_s`: how long a batch is kept after its day."""
         self._client, self._table, self._retention_s = client, table, retention_s
         self._transactions = Transactions(client)
+        self._new = NewBatches(client, table, self._transactions)
 
-    def create(self, batch: Batch) -> None:
-        with refused("this batch exists already"):
-            self._client.put_item(
-                TableName=self._table,
-                Item=batch_item(batch, ttl_s=self._ends_s(batch)),
-                # Only if there is none of this id.
-                ConditionExpression="attribute_not_exists(pk)",
-            )
+    def create(
+        self,
+        batch: Batch,
+        *,
+        submission: Submission | None = None,
+        upload_id: UploadId | None = None,
+        most_open: int = 0,
+    ) -> BatchId:
+        ends_s = self._ends_s(batch)
+        return self._new.create(batch, ends_s=ends_s, submission=submission, upload_id=upload_id, most_open=most_open)
 
-    def claim_upload(self, batch: Batch, upload_id: UploadId) -> bool:
-        try:
-            with translated():
-                self._client.put_item(
-                    TableName=self._table,
-                    Item={
-                        **keys.batch_upload(batch.account_id, upload_id),
-                        "made": {"S": batch.id},
-                        TTL: number(self._ends_s(batch)),
-                    },
-                    # Only if no batch was made of it, or it is this one.
-                    ConditionExpression="attribute_not_exists(pk) OR made = :batch",
-                    ExpressionAttributeValues={":batch": {"S": batch.id}},
-                )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == _REFUSED:
-                return False
-            raise
-        return True
+    def find_submitted(self, account_id: AccountId, submission: Submission) -> BatchId | None:
+        return self._new.find_submitted(account_id, submission)
 
     def find(self, account_id: AccountId, batch_id: BatchId) -> Batch | None:
         with translated():
@@ -110,15 +99,26 @@ class DynamoBatches:
         changed = status_attributes(batch)
         names = {f"#{name}": name for name in changed}
         assigned = ", ".join(f"#{name} = :{name}" for name in changed)
-        removed = f" REMOVE #{OPEN}" if batch.is_over else ""
-        return self._update(
-            keys.batch(batch.account_id, batch.id),
-            f"SET {assigned}{removed}",
-            # Only if nobody has changed its status since it was seen.
-            "#status = :was",
-            {**{f":{name}": value for name, value in changed.items()}, ":was": {"S": was}},
-            {**names, "#status": "status", **({f"#{OPEN}": OPEN} if removed else {})},
-        )
+        key, update = keys.batch(batch.account_id, batch.id), f"SET {assigned}"
+        # Only if nobody has changed its status since it was seen.
+        condition = "#status = :was"
+        values = {**{f":{name}": value for name, value in changed.items()}, ":was": {"S": was}}
+        names |= {"#status": "status"}
+        if not batch.is_over:
+            return self._update(key, update, condition, values, names)
+        over: UpdateTypeDef = {
+            "TableName": self._table,
+            "Key": key,
+            "UpdateExpression": f"{update} REMOVE #{OPEN}",
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {**names, f"#{OPEN}": OPEN},
+            "ExpressionAttributeValues": values,
+        }
+        try:
+            self._transactions.write({"batch": {"Update": over}, "open": {"Update": closed_in(self._table, batch)}})
+        except Refused:
+            return False
+        return True
 
     def claim_chunk(
         self, batch: Batch, number_: int, token: str, *, now_s: int, until_s: int

@@ -24,6 +24,8 @@ health   MINUTE#<minute>#<shard>   <endpoint key>    its attempts in that minute
 batches  ACCOUNT#<account>   <batch>                 its status and counts
          BATCH#<batch>       <chunk>                 who works on it, and whether it is closed
          UPLOAD#<upload>     <account>               which batch was made of it
+         SUBMISSION#<digest> <account>               likewise, of the request with that Idempotency-Key
+         OPEN#<account>      BATCHES                 the ids of those that are not over
 """
 
 import zlib
@@ -162,6 +164,14 @@ def batch_chunk(batch_id: str, number: int) -> Key:
 
 def batch_upload(account_id: AccountId, upload_id: str) -> Key:
     return {"pk": {"S": f"UPLOAD#{upload_id}"}, "sk": {"S": account_id}}
+
+
+def batch_submission(account_id: AccountId, digest: str) -> Key:
+    return {"pk": {"S": f"SUBMISSION#{digest}"}, "sk": {"S": account_id}}
+
+
+def open_batches(account_id: AccountId) -> Key:
+    return {"pk": {"S": f"OPEN#{account_id}"}, "sk": {"S": "BATCHES"}}
 
 
 def open_shard(hold_id: HoldId) -> str:

@@ -23,6 +23,7 @@ from turnpike.services.manage_batches import BatchReport, ManageBatches, Wanted
 from turnpike.services.submit_batch import NewBatch, SubmitBatch, check_endpoint
 
 _LONGEST_HEADER = 512
+_LONGEST_KEY = 255
 _OFF = "This deployment has no batches; its operator turns them on with `batches = true` in infra/config.toml"
 
 
@@ -132,7 +133,15 @@ def _new_batch(body: SubmitBody, headers: Headers) -> NewBatch:
         None if body.input_file_id is None else check_upload_id(body.input_file_id),
         None if body.provider is None else body.provider.model_dump(exclude_none=True),
         {name: headers[name] for name in FORWARDED if len(headers.get(name, "")) in range(1, _LONGEST_HEADER)},
+        _idempotency_key(headers),
     )
+
+
+def _idempotency_key(headers: Headers) -> str | None:
+    key = headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= _LONGEST_KEY:
+        raise InvalidRequest(f"it must have 1 to {_LONGEST_KEY} characters", field="Idempotency-Key")
+    return key
 
 
 def _wanted(query: QueryParams) -> Wanted:
