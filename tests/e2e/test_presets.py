@@ -53,6 +53,14 @@ def test_a_preset_is_created_used_changed_and_gone_back_from(
     assert changed["designated_version"]["version"] == 2
 
 
+def test_embeddings_name_one_too(management_http: httpx2.Client, http: httpx2.Client, slug: str) -> None:
+    config = {"model": "demo/embed", "temperature": 0.5}
+    created = put(management_http, "/presets", {"slug": slug, "config": config, "system_prompt": "Be brief."})
+    answer = http.post("/embeddings", json={"preset": slug, "input": "Hello"}).json()
+    assert answer["model"] == "demo/embed"
+    assert generation(http, answer["id"])["preset_id"] == created["id"]
+
+
 def test_a_version_that_was_gone_back_to_is_used(management_http: httpx2.Client, openai: OpenAI, slug: str) -> None:
     put(management_http, "/presets", {"slug": slug, "config": {"model": "demo/chat", "max_tokens": 3}})
     put(management_http, f"/presets/{slug}", {"config": {"model": "demo/chat", "max_tokens": 4}}, "PATCH")

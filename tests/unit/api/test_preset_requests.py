@@ -216,6 +216,12 @@ async def test_who_names_none_pays_nothing() -> None:
         ({"model": "@preset/a/b"}, 400, "preset: this is no preset's slug"),
         ({"model": "@preset/mine", "preset": "other"}, 400, "preset: the model names another preset"),
         ({"model": "none/such@preset/mine"}, 400, "none/such is not a valid model ID"),
+        (
+            {"models": ["acme/chat", "@preset/mine"], "max_tokens": 9},
+            400,
+            "models: @preset/mine is no model; a request",
+        ),
+        ({"models": ["acme/chat@preset/mine"], "preset": "mine"}, 400, "models: acme/chat@preset/mine is no model"),
     ],
     ids=str,
 )

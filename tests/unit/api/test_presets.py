@@ -237,7 +237,7 @@ class TestManaging:
             ({"config": {"plugins": [{"id": "none-such"}]}}, "config.plugins.0.id: "),
             ({"config": {"tools": [{"type": "function"}]}}, "config.tools.0.function: Field required"),
             ({"config": {"model": "@preset/other"}}, "config.model: a preset cannot refer to a preset"),
-            ({"config": {"models": ["a/b@preset/other"]}}, "config.model: a preset cannot refer to a preset"),
+            ({"config": {"models": ["a/b@preset/other"]}}, "config.models: a/b@preset/other is no model"),
             ({"config": {"cache_ttl_seconds": 0}}, "config.cache_ttl_seconds: Input should be greater"),
             ({"config": {"cache_enabled": "yes"}}, "config.cache_enabled: Input should be a valid boolean"),
             ({"config": []}, "config: Input should be a valid dictionary"),

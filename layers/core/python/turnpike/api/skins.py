@@ -75,13 +75,13 @@ def routes(
         from turnpike.api.inference.operation import OperationEndpoint
         from turnpike.services.run_operation import RunOperation
 
-        return OperationEndpoint(skin, guard, RunOperation(complete_chat))
+        return OperationEndpoint(skin, guard, RunOperation(complete_chat), expand)
 
     def speech() -> ASGIApp:
         from turnpike.api.audio.speech import SpeechEndpoint
         from turnpike.services.run_speech import RunSpeech
 
-        return SpeechEndpoint(guard, RunSpeech(complete_chat))
+        return SpeechEndpoint(guard, RunSpeech(complete_chat), expand)
 
     def transcriptions() -> ASGIApp:
         from turnpike.api.audio.transcription import TRANSCRIPTION

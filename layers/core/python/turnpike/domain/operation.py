@@ -52,6 +52,8 @@ class OperationRequest(Generic[ResultT]):
     provider: ProviderPreferences = field(default_factory=ProviderPreferences)
     user: str | None = None
     session_id: str | None = None
+    preset_id: str | None = None
+    """Of the preset that it named."""
 
     @property
     def max_tokens(self) -> int | None:

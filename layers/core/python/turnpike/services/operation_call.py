@@ -47,6 +47,7 @@ class OperationGeneration(GenerationCall, Generic[RequestT]):
             "streamed": self._streamed,
             "user": request.user,
             "session_id": request.session_id,
+            "preset_id": request.preset_id,
             "prompt_media": prompt_media,
             "prompt_audio": prompt_audio,
             "completion_media": self._meter.media,

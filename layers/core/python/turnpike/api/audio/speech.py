@@ -13,8 +13,8 @@ from turnpike.api.audio.schema import MOST_CHARACTERS, SpeechBody
 from turnpike.api.auth import Guard
 from turnpike.api.edge import BrokenOff, error_response, read_json
 from turnpike.api.errors import present_error_body
-from turnpike.api.inference.endpoint import origin_from
-from turnpike.api.inference.operation import common_members
+from turnpike.api.inference.endpoint import Expand, origin_from
+from turnpike.api.inference.operation import common_members, parse_operation
 from turnpike.api.validation import parse
 from turnpike.domain.errors import InvalidRequest, TurnpikeError
 from turnpike.domain.speech import MEDIA_TYPES, SpeechRequest, Turn
@@ -53,12 +53,14 @@ class SpeechEndpoint:
 
     guard: Guard
     run: RunSpeech
+    expand: Expand | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_at = time.monotonic()
         headers = Headers(scope=scope)
         principal = await self.guard.inference(headers)
-        request = parse_speech_request(await read_json(Request(scope, receive)), headers)
+        content = await read_json(Request(scope, receive))
+        request = await parse_operation(parse_speech_request, content, headers, principal, self.expand)
         call = await self.run(principal, request, origin_from(scope, headers, arrived_at))
         started = False
 

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from turnpike.api.auth import Guard
 from turnpike.api.edge import ERROR_BODY, error_response, json_response, read_json
 from turnpike.api.inference.metadata import present_metadata, wants_metadata
+from turnpike.api.inference.preferences import PRESET
 from turnpike.api.inference.skin import Asked, Call, Presenter, Skin
 from turnpike.api.sse import EventStream
 from turnpike.domain.api_keys import Principal
@@ -35,6 +36,8 @@ class Expansion(Protocol):
 
     @property
     def content(self) -> Mapping[str, Any]: ...
+    @property
+    def preset_id(self) -> str: ...
     def complete(self, request: ChatRequest, *, takes_tools: bool) -> ChatRequest:
         """`request` is what a skin made of `content`; what the preset says besides comes to it."""
 
@@ -83,13 +86,20 @@ async def receive_asking(inference: Inference, skin: Skin, scope: Scope, receive
     principal = await inference.guard.inference(headers)
     content = await read_json(Request(scope, receive))
     asking = Asking(principal, content, headers, origin_from(scope, headers, arrived_at))
+    expansion = await find_expansion(inference.expand, principal, content, headers)
+    return asking if expansion is None else replace(asking, content=expansion.content, expansion=expansion)
+
+
+async def find_expansion(
+    expand: Expand | None, principal: Principal, content: Mapping[str, Any], headers: Headers
+) -> Expansion | None:
+    """None of a body that names no preset. Raises InvalidRequest, NotFound and TemporarilyBusy."""
     model = content.get("model")
-    if content.get("preset") is None and not (isinstance(model, str) and "@preset/" in model):
-        return asking
-    if inference.expand is None:
+    if content.get("preset") is None and not (isinstance(model, str) and PRESET in model):
+        return None
+    if expand is None:
         raise NotFound("This deployment keeps no presets: its operator has to set TURNPIKE_PRESETS_TABLE")
-    expansion = await inference.expand(principal, content, headers)
-    return replace(asking, content=expansion.content, expansion=expansion)
+    return await expand(principal, content, headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from pydantic import Field
@@ -14,9 +14,10 @@ from starlette.types import Receive, Scope, Send
 from turnpike.api.auth import Guard
 from turnpike.api.edge import error_response, read_json
 from turnpike.api.errors import present_error_body
-from turnpike.api.inference.endpoint import origin_from
+from turnpike.api.inference.endpoint import Expand, find_expansion, origin_from
 from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
 from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, Checked, Provider
+from turnpike.domain.api_keys import Principal
 from turnpike.domain.errors import TurnpikeError
 from turnpike.domain.operation import OperationRequest, ResultT
 from turnpike.services.operation_call import OperationCall
@@ -46,6 +47,22 @@ def common_members(body: OperationBody, headers: Headers) -> dict[str, Any]:
 
 
 RequestT = TypeVar("RequestT", bound=OperationRequest[Any])
+
+
+async def parse_operation(
+    parse_request: Callable[[Mapping[str, Any], Headers], RequestT],
+    content: Mapping[str, Any],
+    headers: Headers,
+    principal: Principal,
+    expand: Expand | None,
+) -> RequestT:
+    """With the models and the preferences of the preset that it may name. What else a preset says is said to chats, and
+    passed over. Raises InvalidRequest naming the field, and NotFound for a preset that is not there.
+    """
+    expansion = await find_expansion(expand, principal, content, headers)
+    if expansion is None:
+        return parse_request(content, headers)
+    return replace(parse_request(expansion.content, headers), preset_id=expansion.preset_id)
 
 
 class PartStream(Protocol):
@@ -87,13 +104,14 @@ class OperationEndpoint(Generic[RequestT, ResultT]):
     skin: OperationSkin[RequestT, ResultT]
     guard: Guard
     run: RunOperation
+    expand: Expand | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_at = time.monotonic()
         headers = Headers(scope=scope)
         principal = await self.guard.inference(headers)
         content = await self.skin.read(Request(scope, receive))
-        request = self.skin.parse_request(content, headers)
+        request = await parse_operation(self.skin.parse_request, content, headers, principal, self.expand)
         call = await self.run(principal, request, origin_from(scope, headers, arrived_at))
         told = {"x-generation-id": call.id}
         wanted = self.skin.is_streamed(request)

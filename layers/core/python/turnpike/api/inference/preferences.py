@@ -9,9 +9,17 @@ from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, MaxPrice, 
 from turnpike.domain.chat import ProviderPreferences
 from turnpike.domain.errors import InvalidRequest
 
+PRESET = "@preset/"
+"""Stands before a preset's slug in the place of a model, or behind one."""
+
 
 def parse_models(model: str | None, models: Sequence[str] | None) -> tuple[str, ...]:
-    """Raises InvalidRequest where there is none."""
+    """Raises InvalidRequest where there is none, or a preset among several."""
+    for name in models or ():
+        if PRESET in name:
+            raise InvalidRequest(
+                f"{name[:256]} is no model; a request names one preset, in `model` or in `preset`", field="models"
+            )
     named = ([model] if model else []) + list(models or ())
     if not named:
         raise InvalidRequest("name the model to ask; GET /models lists them", field="model")

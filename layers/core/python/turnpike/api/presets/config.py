@@ -8,6 +8,7 @@ from pydantic import Field
 from starlette.datastructures import Headers
 
 from turnpike.api.chat.parse import parse_chat_request
+from turnpike.api.inference.preferences import PRESET
 from turnpike.api.inference.routing_schema import Checked
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
@@ -31,7 +32,6 @@ _CACHING = frozenset({"cache_enabled", "cache_ttl_seconds"})
 _OTHER_WORDS = frozenset({"max_tokens", "max_completion_tokens", "reasoning_effort", "include_reasoning"})
 _KNOWN = frozenset(SHARED) | PARAMETERS | _CACHING | _OTHER_WORDS
 
-REFERENCE = "@preset/"
 ANY_MODEL = "any/model"
 """In the place of a model where a request has to name one and none is asked."""
 ANY_MESSAGE: Mapping[str, Any] = {"role": "user", "content": "."}
@@ -62,9 +62,9 @@ def check_config(config: Mapping[str, Any]) -> None:
     """Raises InvalidRequest naming the field."""
     template_of(config)
     parse(_Caching, config)
-    for name in [config.get("model"), *config.get("models", ())]:
-        if name is not None and REFERENCE in name:
-            raise InvalidRequest("a preset cannot refer to a preset; name a model", field="model")
+    # Among `models` no request has one.
+    if PRESET in config.get("model", ""):
+        raise InvalidRequest("a preset cannot refer to a preset; name a model", field="model")
 
 
 def check_size(config: Mapping[str, Any], system_prompt: str | None) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
-from turnpike.api.presets.config import REFERENCE, SHARED, template_of
+from turnpike.api.inference.preferences import PRESET
+from turnpike.api.presets.config import SHARED, template_of
 from turnpike.domain.api_keys import Principal
 from turnpike.domain.chat import ChatRequest, ResponseCaching
 from turnpike.domain.errors import InvalidRequest
@@ -36,6 +37,10 @@ class ExpandedRequest:
     preset: Preset
     template: ChatRequest
 
+    @property
+    def preset_id(self) -> str:
+        return self.preset.id
+
     def complete(self, request: ChatRequest, *, takes_tools: bool) -> ChatRequest:
         """`request` is what a skin made of `content`."""
         template, said = self.template, self.preset.designated.system_prompt
@@ -54,7 +59,7 @@ class ExpandedRequest:
             max_tokens=request.max_tokens or template.max_tokens,
             context_compression=template.context_compression if compression is None else compression,
             caching=self._caching(request.caching),
-            preset_id=self.preset.id,
+            preset_id=self.preset_id,
         )
 
     def _caching(self, asked: ResponseCaching | None) -> ResponseCaching | None:
@@ -100,8 +105,8 @@ def parse_reference(content: Mapping[str, Any]) -> tuple[str, str | None]:
     slug, model = content.get("preset"), content.get("model")
     if slug is not None and not isinstance(slug, str):
         raise InvalidRequest("send the preset's slug, as text", field="preset")
-    if isinstance(model, str) and REFERENCE in model:
-        named, _, other = model.partition(REFERENCE)
+    if isinstance(model, str) and PRESET in model:
+        named, _, other = model.partition(PRESET)
         if slug is not None and slug != other:
             raise InvalidRequest("the model names another preset; send one of them", field="preset")
         slug, model = other, named or None
@@ -123,7 +128,7 @@ def _merged(content: Mapping[str, Any], model: str | None, preset: Preset, templ
         merged["max_tokens"] = template.max_tokens
     if merged["model"] is None and not merged.get("models"):
         raise InvalidRequest(
-            f"the preset {preset.slug} names no model; name one beside it, as in author/name{REFERENCE}{preset.slug}",
+            f"the preset {preset.slug} names no model; name one beside it, as in author/name{PRESET}{preset.slug}",
             field="model",
         )
     return merged
