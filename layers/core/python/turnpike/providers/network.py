@@ -25,6 +25,11 @@ Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
 _MOST_UNREAD_BYTES = 256 * 1024
 """Beyond it the far side is told to wait."""
 
+_KEPT_ALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+"""After so many seconds of silence the far host is asked whether it is there, then in these intervals, so often; and so
+many milliseconds it may leave unacknowledged what was sent. Either way it is given up after 30 seconds.
+"""
+
 
 class AsyncioBackend(httpcore2.AsyncNetworkBackend):
     def __init__(self) -> None:
@@ -44,13 +49,30 @@ class AsyncioBackend(httpcore2.AsyncNetworkBackend):
         try:
             async with asyncio.timeout(timeout):
                 # asyncio sets TCP_NODELAY itself.
-                _, stream = await loop.create_connection(_Stream, host, port)
+                transport, stream = await loop.create_connection(_Stream, host, port)
         except TimeoutError:
             raise httpcore2.ConnectTimeout from None
         except (OSError, OverflowError, UnicodeError) as error:
             # The last two: a port and a host name that cannot be.
             raise httpcore2.ConnectError(type(error).__name__) from None
+        _watch(transport.get_extra_info("socket"))
         return stream
+
+
+def _watch(connection: socket.socket | None) -> None:
+    """Have the kernel notice a host that is gone, for which a request could only wait: a whole answer shows nothing
+    until it is finished. It also keeps NAT gateways from forgetting a connection that is silent for 350 seconds
+    (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html).
+    """
+    if connection is None:
+        return
+    # A connection that is gone by now says so when it is used.
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEPT_ALIVE.items():
+            # Not every system has all of them.
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class AddressRefused(Exception):
