@@ -400,6 +400,47 @@ async def test_their_calls_are_told_as_the_client_knows_them(stream: bool) -> No
     assert [event.get("delta", event.get("input")) for event in told] == (["a\nb", "a\nb"] if stream else [])
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [(0, '{"a":'), (1, '{"b":'), (0, "1}"), (1, "2}")],
+        # Of a provider that says nothing of calls without arguments, which are told as `{}` when it has ended.
+        [(0, "{}"), (1, "{}")],
+    ],
+)
+async def test_no_call_ends_before_all_of_its_arguments_are_told(pieces: list[tuple[int, str]]) -> None:
+    later = [Delta(tool_calls=[{"index": index, "function": {"arguments": each}}]) for index, each in pieces]
+    answer = await ask(*call_named("f"), *call_named("g", index=1), *later, *finish("tool_calls"), stream=True)
+    events = read_events(answer.body)
+    for place in (0, 1):
+        of_call = [event for event in events if event.get("output_index") == place]
+        arguments = "".join(each for index, each in pieces if index == place)
+        assert "".join(event.get("delta", "") for event in of_call) == arguments
+        added, *_, told, done = of_call
+        assert (added["type"], done["type"]) == ("response.output_item.added", "response.output_item.done")
+        assert told["arguments"] == done["item"]["arguments"] == arguments
+        assert done["item"] == events[-1]["response"]["output"][place]
+
+
+@pytest.mark.anyio
+async def test_a_call_begins_when_its_name_is_known() -> None:
+    nameless: Any = [{"index": 0, "id": "call_0", "type": "function", "function": {"arguments": "{"}}]
+    named: Any = [{"index": 0, "function": {"name": "f", "arguments": "}"}}]
+    script = [Delta(tool_calls=nameless), Delta(tool_calls=named), *finish("tool_calls")]
+    [call] = fold(read_events((await ask(*script, stream=True)).body))["output"]
+    assert (call["call_id"], call["name"], call["arguments"]) == ("call_0", "f", "{}")
+
+
+@pytest.mark.anyio
+async def test_calls_that_broke_off_are_incomplete() -> None:
+    script = [*call_named("f", '{"a'), *call_named("g", "{}", index=1), failure()]
+    answer = await ask(*script, stream=True)
+    last = read_events(answer.body)[-1]
+    assert last["type"] == "response.failed"
+    assert [item["status"] for item in last["response"]["output"]] == ["incomplete", "incomplete"]
+
+
 def test_handed_back_they_are_calls_of_functions() -> None:
     request = parse(
         [

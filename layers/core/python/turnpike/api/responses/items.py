@@ -41,6 +41,15 @@ class CallItem:
         self.address = address
         self.arguments: list[str] = []
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing can be missing of the arguments."""
+        try:
+            orjson.loads("".join(self.arguments))
+        except orjson.JSONDecodeError:
+            return False
+        return True
+
     def present(self, status: str) -> Json:
         return {**self._head(), "arguments": "".join(self.arguments), "status": status}
 

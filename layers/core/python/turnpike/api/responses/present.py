@@ -30,9 +30,13 @@ from turnpike.services.complete_chat import ChatCall
 
 Json = dict[str, Any]
 
+_ARGUMENTS = "response.function_call_arguments.delta"
+
 
 class ResponsesPresenter:
-    """Implements `Presenter`. One item is open at a time; a new one begins when something else is said."""
+    """Implements `Presenter`. A new item begins when something else is said, and ends the one before; but a call whose
+    arguments are not complete stays open beside it, since pieces of calls that are made together come in any order.
+    """
 
     def __init__(self, call: Call, asked: Asked) -> None:
         self._call = call
@@ -42,6 +46,9 @@ class ResponsesPresenter:
         self._open: AnyItem | None = None
         self._group: object = None
         self._calls: dict[int, CallItem] = {}
+        self._unfinished: list[CallItem] = []
+        # What there is of calls whose name is still to come.
+        self._unnamed: dict[int, dict[str, str]] = {}
         self._begun = False
         # What all deltas of the open part share, before and after their numbers.
         self._prefix = b""
@@ -50,7 +57,7 @@ class ResponsesPresenter:
     def present_completion(self, completion: Completion) -> Json:
         for choice in completion.choices[:1]:
             self.present(_deltas_of(choice.message))
-        self._close([])
+        self._close_all([])
         return self._response()
 
     def present(self, deltas: Sequence[Delta]) -> bytes:
@@ -68,7 +75,7 @@ class ResponsesPresenter:
         self._begin(out)
         if self._broken is not None:
             return b"".join(out) + self.present_break(self._broken)
-        self._close(out)
+        self._close_all(out)
         response = self._response()
         out.append(self._event(f"response.{response['status']}", {"response": response}))
         return b"".join(out)
@@ -139,17 +146,21 @@ class ResponsesPresenter:
 
     def _use(self, fragment: Mapping[str, Any], out: list[bytes]) -> None:
         index, function = fragment["index"], fragment.get("function") or {}
+        arguments = function.get("arguments") or ""
         item = self._calls.get(index)
         if item is None:
-            item = self._new_call(fragment.get("id") or "", function.get("name") or "")
-            self._calls[index] = item
+            first = self._unnamed.pop(index, None) or {"id": fragment.get("id") or "", "arguments": ""}
+            arguments = first["arguments"] + arguments
+            if not function.get("name"):
+                self._unnamed[index] = {**first, "arguments": arguments}
+                return
+            item = self._calls[index] = self._new_call(first["id"], function["name"])
             self._start(item, out)
-            self._prefix = self._piece("response.function_call_arguments.delta", item)
-        arguments = function.get("arguments")
+            self._prefix = self._piece(_ARGUMENTS, item)
         if arguments:
             item.arguments.append(arguments)
-            if self._open is item and type(item) is CallItem:
-                self._tell(arguments, out)
+            if type(item) is CallItem:
+                self._tell(arguments, out, None if self._open is item else self._piece(_ARGUMENTS, item))
 
     def _new_call(self, call_id: str, name: str) -> CallItem:
         # Most answers call nothing, and then it does not matter what there is.
@@ -179,9 +190,19 @@ class ResponsesPresenter:
         out.append(self._event("response.output_item.added", place))
 
     def _close(self, out: list[bytes]) -> None:
-        item = self._open
-        if item is None:
-            return
+        item, self._open, self._group = self._open, None, None
+        if isinstance(item, CallItem) and not item.is_complete:
+            self._unfinished.append(item)
+        elif item is not None:
+            self._finish(item, out)
+
+    def _close_all(self, out: list[bytes]) -> None:
+        self._close(out)
+        for item in self._unfinished:
+            self._finish(item, out)
+        self._unfinished.clear()
+
+    def _finish(self, item: AnyItem, out: list[bytes]) -> None:
         if isinstance(item, MessageItem):
             self._end_part(item, out)
         elif isinstance(item, ReasoningItem) and item.has_text:
@@ -198,7 +219,6 @@ class ResponsesPresenter:
             out.append(self._item_event("response.function_call_arguments.done", item, **told))
         place = {"output_index": self._items.index(item), "item": item.present("completed")}
         out.append(self._event("response.output_item.done", place))
-        self._open = self._group = None
 
     def _end_part(self, item: MessageItem, out: list[bytes]) -> None:
         if not item.parts or not item.texts:
@@ -228,19 +248,22 @@ class ResponsesPresenter:
 
     def _piece(self, name: str, item: AnyItem, rest: bytes = b"") -> bytes:
         """What all deltas of a part begin with."""
-        place = (name.encode(), name.encode(), item.id.encode(), len(self._items) - 1, rest)
+        place = (name.encode(), name.encode(), item.id.encode(), self._items.index(item), rest)
         return b'event: %b\ndata: {"type":"%b","item_id":"%b","output_index":%d%b' % place
 
-    def _tell(self, text: str, out: list[bytes]) -> None:
-        out.append(self._prefix + b',"sequence_number":%d,"delta":' % self._number + orjson.dumps(text) + b"}\n\n")
+    def _tell(self, text: str, out: list[bytes], prefix: bytes | None = None) -> None:
+        out.append(
+            (prefix or self._prefix) + b',"sequence_number":%d,"delta":' % self._number + orjson.dumps(text) + b"}\n\n"
+        )
         self._number += 1
 
     def _new_id(self, kind: str) -> str:
         return f"{kind}_{self._call.id.removeprefix('gen-')}_{len(self._items)}"
 
     def _response(self, status: str | None = None) -> Json:
-        # Only an answer that broke off still has one open.
-        output = [item.present("incomplete" if item is self._open else "completed") for item in self._items]
+        # Only an answer that broke off still has some open.
+        unfinished = (self._open, *self._unfinished)
+        output = [item.present("incomplete" if item in unfinished else "completed") for item in self._items]
         response = present_response(self._call, self._asked, output, status)
         shows = wants_metadata(self._asked.headers) and status != "in_progress" and isinstance(self._call, ChatCall)
         if shows and isinstance(self._call, ChatCall):
