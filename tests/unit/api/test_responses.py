@@ -210,6 +210,27 @@ def test_items_become_messages() -> None:
     ]
 
 
+def test_images_that_were_drawn_go_back() -> None:
+    drawn = {"type": "image_generation_call", "id": "ig_1", "status": "completed"}
+    request = parse(
+        [
+            {"role": "user", "content": "A red panda"},
+            {"role": "assistant", "content": "Here it is."},
+            {**drawn, "result": "iVBORw0KGgo="},
+            {**drawn, "result": "/9j/4AAQ"},
+            {"role": "user", "content": "Now in blue"},
+            {**drawn, "result": None},
+        ]
+    )
+    urls = ("data:image/png;base64,iVBORw0KGgo=", "data:image/jpeg;base64,/9j/4AAQ")
+    assert request.messages[1] == {
+        "role": "assistant",
+        "content": "Here it is.",
+        "images": [{"type": "image_url", "image_url": {"url": url}} for url in urls],
+    }
+    assert "images" not in request.messages[-1]
+
+
 def test_openais_own_encrypted_thoughts_go_back_to_it() -> None:
     thought = {
         "type": "reasoning",
@@ -249,6 +270,8 @@ def test_parameters_have_their_places() -> None:
         parallel_tool_calls=False,
         text={"format": {"type": "json_schema", "name": "a", "schema": schema, "strict": True}, "verbosity": "low"},
         reasoning={"effort": "low", "summary": "auto"},
+        modalities=["image", "text"],
+        image_config={"aspect_ratio": "16:9"},
         truncation="auto",
         safety_identifier="u",
         store=False,
@@ -262,6 +285,8 @@ def test_parameters_have_their_places() -> None:
         "verbosity": "low",
         "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema, "strict": True}},
         "reasoning": {"effort": "low", "summary": "auto"},
+        "modalities": ["image", "text"],
+        "image_config": {"aspect_ratio": "16:9"},
     }
     assert (request.max_tokens, request.context_compression, request.user) == (50, True, "u")
 
@@ -289,6 +314,7 @@ def test_parameters_have_their_places() -> None:
         ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "input.0: send the file"),
         ({"input": [{"type": "function_call", "call_id": "c"}]}, "input.0"),
         ({"reasoning": {"effort": "low", "max_tokens": 5}}, "reasoning"),
+        ({"modalities": ["audio"]}, "modalities.0: Input should be 'text' or 'image'"),
     ],
 )
 def test_what_cannot_be_done_is_named(members: Any, said: str) -> None:
@@ -311,6 +337,7 @@ BODY: Any = {
         {"type": "tool_search_call", "call_id": "e", "arguments": {"query": "x"}},
         {"type": "tool_search_output", "call_id": "e", "tools": [{"type": "function", "name": "f", "parameters": {}}]},
         {"type": "additional_tools", "tools": [{"type": "web_search", "external_web_access": False}]},
+        {"type": "image_generation_call", "result": "aGk="},
     ],
     "tools": [
         {"type": "function", "name": "n", "parameters": {}},

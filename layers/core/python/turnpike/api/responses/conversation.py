@@ -13,10 +13,12 @@ from turnpike.domain.errors import InvalidRequest
 
 Item = Mapping[str, Any]
 
-_DROPPED = frozenset({"image_generation_call", "web_search_call", "additional_tools"})
-"""What a model made or looked up besides its words, which stay; and tools, which are known by now."""
+_DROPPED = frozenset({"web_search_call", "additional_tools"})
+"""What a model looked up besides its words, which stay; and tools, which are known by now."""
 _CALLS = frozenset({"function_call", "custom_tool_call", "tool_search_call"})
-_ANSWERS = _CALLS | {"reasoning"}
+_ANSWERS = _CALLS | {"reasoning", "image_generation_call"}
+_IMAGES = {"/9j/": "image/jpeg", "UklGR": "image/webp", "R0lGOD": "image/gif"}
+"""By how their base64 begins; all others are taken for PNG, which is what these models draw."""
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
@@ -68,6 +70,11 @@ class _Answer:
             said = "".join(map(text_of, details))
             if said:
                 message["reasoning"] = message.get("reasoning", "") + said
+        elif kind == "image_generation_call":
+            if item.get("result"):
+                # No API takes an answer that says nothing at all.
+                message["content"] = message["content"] or ""
+                message["images"] = [*message.get("images", ()), _image(item["result"])]
         elif kind in _CALLS:
             call = {"id": item["call_id"], "type": "function", "function": _function(kind, item)}
             message["tool_calls"] = [*message.get("tool_calls", ()), call]
@@ -85,6 +92,12 @@ def _function(kind: str, item: Item) -> dict[str, Any]:
         return {"name": SEARCH, "arguments": orjson.dumps(item.get("arguments") or {}).decode()}
     arguments = item["arguments"] if kind == "function_call" else arguments_of(item["input"])
     return {"name": function_name(item["name"], item.get("namespace")), "arguments": arguments}
+
+
+def _image(data: str) -> dict[str, Any]:
+    """Its type is known by how it begins, as these items say nothing of it."""
+    media_type = next((kind for begins, kind in _IMAGES.items() if data.startswith(begins)), "image/png")
+    return {"type": "image_url", "image_url": {"url": f"data:{media_type};base64,{data}"}}
 
 
 def _words(content: str | Sequence[Item]) -> tuple[str, str]:

@@ -22,6 +22,8 @@ _AS_THEY_ARE = (
     "presence_penalty",
     "stop",
     "parallel_tool_calls",
+    "modalities",
+    "image_config",
     "service_tier",
     "prompt_cache_key",
     "prompt_cache_options",

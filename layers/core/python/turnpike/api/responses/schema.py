@@ -92,6 +92,11 @@ class ReasoningItem(Checked):
     encrypted_content: str | None = None
 
 
+class ImageItem(Checked):
+    type: Literal["image_generation_call"]
+    result: str | None = None
+
+
 class OtherItem(Checked):
     """One of a tool that runs at the provider, or that is not known."""
 
@@ -188,7 +193,7 @@ class FoundToolsItem(Checked):
 _ITEMS = frozenset(
     {
         *("message", "function_call", "custom_tool_call", "tool_search_call", "reasoning"),
-        *("additional_tools", "tool_search_output"),
+        *("additional_tools", "tool_search_output", "image_generation_call"),
     }
 )
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
@@ -210,6 +215,7 @@ Item = Annotated[
     | Annotated[MoreToolsItem, Tag("additional_tools")]
     | Annotated[SearchCallItem, Tag("tool_search_call")]
     | Annotated[FoundToolsItem, Tag("tool_search_output")]
+    | Annotated[ImageItem, Tag("image_generation_call")]
     | Annotated[OtherItem, Tag("other")],
     Discriminator(_tag_of),
 ]
@@ -266,6 +272,8 @@ class ResponsesBody(RoutedBody):
     parallel_tool_calls: bool | None = None
     text: Text | None = None
     reasoning: Reasoning | None = None
+    modalities: list[Literal["text", "image"]] | None = None
+    image_config: dict[str, Any] | None = None
     truncation: Literal["auto", "disabled"] | None = None
     metadata: dict[str, str] | None = None
     service_tier: str | None = None
