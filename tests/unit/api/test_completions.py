@@ -76,6 +76,7 @@ class TestParsing:
         request = parse(tools=[tool], tool_choice="auto", parallel_tool_calls=True, messages=[{"role": "user"}])
         assert request.parameters == {}
         assert request.messages == [{"role": "user", "content": "Once upon"}]
+        assert parse(modalities=["text"]).output_kinds == {"text"}
 
     @pytest.mark.parametrize(
         ("members", "said"),
@@ -100,6 +101,10 @@ class TestParsing:
             ({"max_tokens": 0}, "max_tokens: Input should be greater than or equal to 1"),
             ({"best_of": 2}, "best_of: the best is not chosen here; send n and choose among the choices"),
             ({"model": None}, "model: name the model to ask; GET /models lists them"),
+            (
+                {"modalities": ["image", "text"]},
+                "modalities: a text has no place for images or sound; ask POST /chat/completions",
+            ),
         ],
     )
     def test_what_cannot_be_is_refused_by_its_name(self, members: dict[str, Any], said: str) -> None:

@@ -28,6 +28,9 @@ def parse_completion_request(content: Mapping[str, Any], headers: Headers) -> Ch
         if body.logprobs:
             chat["top_logprobs"] = body.logprobs
     request = parse_chat_request(chat, headers)
+    if request.output_kinds - {"text"}:
+        # They would be drawn and charged for, and shown to nobody.
+        raise InvalidRequest("a text has no place for images or sound; ask POST /chat/completions", field="modalities")
     return replace(request, parameters={**request.parameters, "suffix": body.suffix}) if body.suffix else request
 
 
