@@ -1,6 +1,7 @@
 """`POST /chat/completions` through the ASGI app, with a scripted provider and everything else in memory."""
 
 import asyncio
+import gzip
 from dataclasses import replace
 from typing import Any
 
@@ -175,6 +176,13 @@ async def test_bad_input_is_refused_by_the_name_of_its_field(content: Any, field
     assert answer.status == 400
     assert answer.json["error"]["message"].startswith(field)
     assert answer.json["error"]["metadata"]["error_type"] == "invalid_request"
+
+
+async def test_a_compressed_body_is_refused_as_such() -> None:
+    answer = await client().post(gzip.compress(orjson.dumps(HELLO)), headers={"content-encoding": "gzip"})
+    assert answer.status == 400
+    assert answer.json["error"]["message"].startswith("the body is compressed")
+    assert (await client().post(HELLO, headers={"content-encoding": "identity"})).status == 200
 
 
 async def test_a_refusal_never_quotes_what_was_sent() -> None:

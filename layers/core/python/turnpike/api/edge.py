@@ -138,6 +138,8 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 
 async def read_body(headers: Headers, receive: Receive, *, most: int = MAX_BODY_BYTES) -> bytes:
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise InvalidRequest("the body is compressed; send it as it is, without a content-encoding")
     too_large = PayloadTooLarge(f"the request body is larger than {most // 1024 // 1024} MB")
     declared = headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > most:
