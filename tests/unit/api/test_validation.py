@@ -29,6 +29,7 @@ class Body(BaseModel):
     limit: float
     messages: list[Message] = []
     labels: dict[str, int] = {}
+    stop: str | Annotated[list[str], Field(max_length=1)] | None = None
 
     @field_validator("limit")
     @classmethod
@@ -54,6 +55,8 @@ def content(part: Any) -> dict[str, Any]:
         (content([{"type": "text"}]), "messages.1.content.0.text: Field required"),
         (content([{"type": "image", "url": 5}]), "messages.1.content.0.url: Input should be a valid string"),
         (content([{"type": "secret"}]), "messages.1.content.0: 'type' should be one of 'text', 'image'"),
+        ({"limit": 1, "stop": ["a", "b"]}, "stop: List should have at most 1 item after validation, not 2"),
+        ({"limit": 1, "stop": 5}, "stop: Input should be a valid string"),
         ([], "Input should be a valid dictionary"),
     ],
 )

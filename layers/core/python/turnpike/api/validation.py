@@ -24,8 +24,9 @@ def parse(model: type[_Model], content: object) -> _Model:
 def _refuse(error: ValidationError, content: Any) -> NoReturn:
     problems = error.errors(include_url=False, include_input=False)
     located = [(_path(problem["loc"], problem["type"], content), problem) for problem in problems]
-    # A union reports every branch that did not fit; the branch that got furthest is the one that was meant.
-    path, problem = max(located, key=lambda pair: len(pair[0]))
+    # A union reports every branch that did not fit; the branch that got furthest is the one that was meant: furthest
+    # down, and then to what was wrong besides the type.
+    path, problem = max(located, key=lambda pair: (len(pair[0]), not pair[1]["type"].endswith("_type")))
     # From None: pydantic's own error quotes the values, and would otherwise travel along as the cause.
     raise InvalidRequest(_message(problem), field=".".join(path)) from None
 
