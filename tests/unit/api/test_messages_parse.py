@@ -263,6 +263,8 @@ def test_every_other_member_has_its_place() -> None:
 def test_fallbacks_are_models_to_try_next() -> None:
     assert parse(fallbacks=[{"model": "acme/more"}]).models == ("acme/chat", "acme/more")
     assert "fallbacks" in refusal(fallbacks=[{"model": "acme/more"}], models=["acme/other"])
+    # Of what Anthropic has here, the model alone.
+    assert "fallbacks.0.max_tokens" in refusal(fallbacks=[{"model": "acme/more", "max_tokens": 5}])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from turnpike.api.inference.routing_schema import CacheControl, Checked, RoutedBody
+from turnpike.api.inference.routing_schema import CacheControl, Checked, Closed, RoutedBody
 
 Tokens = Annotated[int, Field(ge=1)]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
@@ -188,7 +188,9 @@ class _Metadata(Checked):
     user_id: Annotated[str, Field(max_length=512)] | None = None
 
 
-class _Fallback(Checked):
+class _Fallback(Closed):
+    """OpenRouter refuses all else that Anthropic has here: nothing of a request may differ from one to the next."""
+
     model: Name
 
 
