@@ -109,6 +109,16 @@ async def test_pieces_of_calls_that_come_mixed_are_still_those_of_their_call() -
         if event["type"] == "content_block_delta":
             inputs[event["index"]] += event["delta"]["partial_json"]
     assert inputs == ['{"a":1}', '{"b":2}']
+    for block in (0, 1):
+        kinds = [event["type"].removeprefix("content_block_") for event in events if event.get("index") == block]
+        assert (kinds[0], kinds[-1], kinds.count("stop")) == ("start", "stop", 1)
+
+
+async def test_a_call_that_is_complete_ends_before_the_next_begins() -> None:
+    second = [{**CALL[0], "index": 1, "id": "call_2"}]
+    deltas = [Delta(tool_calls=CALL), arguments('{"a":1}'), Delta(tool_calls=second), arguments('{"b":2}', 1)]
+    message = await stream(*deltas, *finish("tool_calls"))
+    assert [block["input"] for block in message["content"]] == [{"a": 1}, {"b": 2}]
 
 
 async def test_a_call_whose_name_comes_late_waits_for_it() -> None:

@@ -30,10 +30,12 @@ _NO_USAGE = {
 
 class MessagesPresenter:
     """Implements `Presenter`. Blocks open and close as what is said changes, so that a stream has them in the order in
-    which the provider gave them. What all deltas of a block share is put together once.
+    which the provider gave them. What all deltas of a block share is put together once. A call whose input is not
+    complete stays open beside what comes next, since pieces of calls that are made together come in any order.
     """
 
     __slots__ = (
+        "_arguments",
         "_begun",
         "_broken",
         "_call",
@@ -47,6 +49,7 @@ class MessagesPresenter:
         "_shows_metadata",
         "_stops",
         "_thought",
+        "_unended",
         "_unnamed",
         "_uses",
     )
@@ -67,6 +70,8 @@ class MessagesPresenter:
         self._held: list[Detail] = []
         # Blocks of tools' calls, by the call's index; and calls whose name is still to come.
         self._uses: dict[int, int] = {}
+        self._arguments: dict[int, list[str]] = {}
+        self._unended: list[int] = []
         self._unnamed: dict[int, dict[str, str]] = {}
         self._refusal = ""
         self._broken: TurnpikeError | None = None
@@ -106,6 +111,7 @@ class MessagesPresenter:
         if not self._begun:
             self._begin(out)
         self._close(out)
+        out += [_event("content_block_stop", {"index": block}) for block in self._unended]
         stop = present_stop(self._call, stops=self._stops, refusal=self._refusal)
         out.append(_event("message_delta", {"delta": stop, "usage": present_message_usage(self._call)}))
         out.append(_event("message_stop", self._metadata()))
@@ -181,9 +187,11 @@ class MessagesPresenter:
                 return
             use = {"type": "tool_use", "id": first["id"], "name": function["name"], "input": {}}
             block = self._uses[index] = self._count
+            self._arguments[index] = []
             self._start(index, use, b'"input_json_delta","partial_json":', out)
         if arguments:
-            # Of calls that are made together, pieces may come in any order; each says whose it is.
+            self._arguments[index].append(arguments)
+            # Each says whose it is.
             prefix = self._prefix if self._open == index else _prefix(block, b'"input_json_delta","partial_json":')
             out.append(prefix + orjson.dumps(arguments) + _END)
 
@@ -209,6 +217,10 @@ class MessagesPresenter:
     def _close(self, out: list[bytes]) -> None:
         if self._open is _NOTHING:
             return
+        if isinstance(self._open, int) and not _is_complete(self._arguments[self._open]):
+            self._unended.append(self._count - 1)
+            self._open = _NOTHING
+            return
         if self._thought:
             signature, self._thought = signature_of(self._thought), {}
             if signature:
@@ -233,6 +245,15 @@ class MessagesPresenter:
         if not self._shows_metadata or not isinstance(call, ChatCall):
             return {}
         return {"openrouter_metadata": present_metadata(call)}
+
+
+def _is_complete(arguments: Sequence[str]) -> bool:
+    """Whether nothing can be missing of what is JSON as a whole."""
+    try:
+        orjson.loads("".join(arguments))
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _prefix(index: int, kind: bytes) -> bytes:
