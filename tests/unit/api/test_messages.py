@@ -66,6 +66,10 @@ async def test_a_stream_has_anthropics_events_in_their_order(path: str) -> None:
         "One",
     )
     assert (message["stop_reason"], message["stop_sequence"]) == (None, None)
+    # Clients that are typed strictly want all that the whole answer has, before any of it is known.
+    whole = (await ask(text("Hello"))).json
+    assert message.keys() == whole.keys()
+    assert message["usage"].keys() == whole["usage"].keys() - {"cost", "cost_details", "is_byok"}
 
 
 @pytest.mark.parametrize("streamed", [True, False])

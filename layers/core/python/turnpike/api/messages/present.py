@@ -19,11 +19,17 @@ PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 _TEXT, _NOTHING = "text", None
 _END = b"}}\n\n"
+_NO_STOP = {"stop_reason": None, "stop_sequence": None, "stop_details": None, "container": None}
 _NO_USAGE = {
     "input_tokens": 0,
     "output_tokens": 0,
     "cache_creation_input_tokens": 0,
     "cache_read_input_tokens": 0,
+    "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+    "output_tokens_details": {"thinking_tokens": 0},
+    "server_tool_use": None,
+    "service_tier": None,
+    "inference_geo": None,
 }
 """What the prompt has is known at the end, for most providers; `message_delta` says it."""
 
@@ -119,7 +125,7 @@ class MessagesPresenter:
 
     def _begin(self, out: list[bytes]) -> None:
         self._begun = True
-        message = {**self._head(), "content": [], "stop_reason": None, "stop_sequence": None, "usage": _NO_USAGE}
+        message = {**self._head(), "content": [], **_NO_STOP, "usage": _NO_USAGE}
         out.append(_event("message_start", {"message": message}))
 
     def _add(self, delta: Delta, out: list[bytes]) -> None:
