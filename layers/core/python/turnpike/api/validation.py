@@ -35,6 +35,9 @@ def _message(problem: Any) -> str:
     if problem["type"] == "union_tag_invalid":
         # Pydantic's own message quotes the tag that was sent.
         return f"{problem['ctx']['discriminator']} should be one of {problem['ctx']['expected_tags']}"
+    if problem["type"] == "model_type":
+        # Pydantic's own says of which class of ours.
+        return "Input should be a valid dictionary"
     return str(problem["msg"]).removeprefix("Value error, ")
 
 
