@@ -269,6 +269,14 @@ def test_after_a_result_the_model_speaks_first() -> None:
     assert len(body(USER, ASKED, RESULT, {"role": "assistant", "content": "24"}, USER)["messages"]) == 5
 
 
+@pytest.mark.parametrize("content", [None, "", []])
+def test_an_answer_that_says_nothing_is_left_out(content: Any) -> None:
+    silent = {"role": "assistant", "content": content}
+    assert body(USER, silent, USER)["messages"] == [USER, USER]
+    roles = [message["role"] for message in body(USER, ASKED, RESULT, silent, USER)["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "user"]
+
+
 def test_a_beginning_is_to_be_continued() -> None:
     beginning = {"role": "assistant", "content": "Once"}
     assert body(USER, beginning)["messages"][1] == {**beginning, "prefix": True}

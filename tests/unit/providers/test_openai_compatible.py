@@ -320,6 +320,16 @@ def test_a_refusal_is_handed_back_as_content_where_there_is_no_member_for_it() -
     assert messages("groq", USER, refused, USER)[1] == {"role": "assistant", "content": "No"}
 
 
+@pytest.mark.parametrize("content", [None, "", []])
+def test_an_answer_that_says_nothing_is_left_out(content: Any) -> None:
+    """As one that was cut off in its thoughts, or was an image alone."""
+    silent = {"role": "assistant", "content": content, "reasoning": "Hm", "images": [{"image_url": {"url": "data:"}}]}
+    for provider in ("openai", "groq", "deepseek"):
+        assert messages(provider, USER, silent, USER) == [USER, USER]
+    assert messages("openrouter", USER, silent, USER)[1] == silent
+    assert len(messages("openai", USER, {**silent, "refusal": "No"}, USER)) == 3
+
+
 def test_reasoning_is_handed_back_to_deepseek_where_tools_were_called() -> None:
     called = {"role": "assistant", "content": None, "tool_calls": [CALL], "reasoning": "Let me look"}
     result = {"role": "tool", "tool_call_id": CALL["id"], "content": "Sunny"}

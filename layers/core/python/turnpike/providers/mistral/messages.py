@@ -30,12 +30,15 @@ def build_messages(messages: Sequence[Message], *, reasons: bool) -> list[dict[s
         if role == "user" and built and built[-1]["role"] == "tool":
             built.append(dict(_BRIDGE))
         if role == "assistant":
-            built.append(_answer(message, reasons=reasons))
+            answer = _answer(message, reasons=reasons)
+            if answer["content"] or "tool_calls" in answer:
+                # "Assistant message must have either content or tool_calls, but not none."
+                built.append(answer)
         elif role == "tool":
             built.append(_result(message, names.get(message["tool_call_id"])))
         else:
             built.append(_words(message))
-    if built[-1]["role"] == "assistant" and not built[-1].get("tool_calls"):
+    if built and built[-1]["role"] == "assistant" and not built[-1].get("tool_calls"):
         # "Expected last role User or Tool (or Assistant with prefix True)":
         # https://docs.mistral.ai/capabilities/completion/prefix
         built[-1]["prefix"] = True

@@ -8,6 +8,10 @@ from turnpike.providers.caching import EXPLICIT, cache_ttl, takes_breakpoints
 from turnpike.providers.openai_compatible.quirks import Quirks
 from turnpike.providers.reasoning import reasoning_text_of
 
+_SAID = ("content", "tool_calls", "refusal", "audio", "reasoning_content")
+"""What an answer may consist of. One without any is left out, since it is refused: it was cut off while the model still
+thought, or was an image alone.
+"""
 _PARTS = frozenset({"image_url", "input_audio", "video_url", "file"})
 """Parts that are sent on with the one member that has their name."""
 
@@ -26,7 +30,8 @@ def build_messages(messages: Sequence[Message], quirks: Quirks, upstream_model: 
         each = _build(message, quirks, has_tools=has_tools, marked=marked)
         if message["role"] == "tool":
             beside += _move_media(each)
-        built.append(each)
+        if message["role"] != "assistant" or any(each.get(member) for member in _SAID):
+            built.append(each)
     return [*built, {"role": "user", "content": beside}] if beside else built
 
 
