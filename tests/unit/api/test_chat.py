@@ -256,16 +256,33 @@ async def test_headers_are_kept_up_to_a_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "field", "number"),
-    [({"max_tokens": 8_001}, "max_tokens", "8000"), ({"models": ["acme/chat"], "long": True}, "messages", "100000")],
+    ("asked", "status", "field", "number"),
+    [
+        ({"max_tokens": 8_001}, 404, "max_tokens", "8000"),
+        ({"messages": [{"role": "user", "content": "x" * 700_000}]}, 400, "messages", "100000"),
+    ],
 )
-async def test_too_long_a_request_is_told_how_long_it_may_be(asked: dict[str, Any], field: str, number: str) -> None:
-    messages = [{"role": "user", "content": "x" * 700_000}] if asked.pop("long", False) else HELLO["messages"]
-    answer = await client().post({**HELLO, **asked, "messages": messages})
-    assert answer.status == 404
+async def test_too_long_a_request_is_told_how_long_it_may_be(
+    asked: dict[str, Any], status: int, field: str, number: str
+) -> None:
+    answer = await client().post({**HELLO, **asked})
+    assert answer.status == status
     constraint = answer.json["error"]["availability"]["constraint"]
     assert constraint["field"] == field
     assert number in constraint["detail"]
+
+
+async def test_a_prompt_that_is_too_long_is_refused_in_the_words_that_agents_look_for() -> None:
+    long = {**HELLO, "messages": [{"role": "user", "content": "x" * 699_000}], "max_tokens": 100}
+    error = (await client().post(long)).json["error"]
+    assert (error["code"], error["metadata"]["error_type"]) == (400, "context_length_exceeded")
+    assert error["message"].startswith(
+        "This endpoint's maximum context length is 100000 tokens. However, you requested about 233109 tokens "
+        "(233009 of the prompt, 100 in the output). Please reduce the length of either one"
+    )
+    answer = await client().post(long, path="/api/v1/messages")
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+    assert answer.json["error"]["message"].startswith("prompt is too long: 233009 tokens > 100000 maximum. This endp")
 
 
 async def test_an_unexpected_failure_is_500_and_says_nothing() -> None:

@@ -60,7 +60,7 @@ async def test_whoever_counts_no_tokens_is_taken_to_have_read_what_was_sent(stre
 async def test_it_is_refused_where_nobody_may_shorten_it() -> None:
     client = client_of(8_192)
     answer = await client.post({**HELLO, "messages": LONG, "plugins": [{**COMPRESS, "enabled": False}]})
-    assert (answer.status, client.world.upstream.calls) == (404, [])
+    assert (answer.status, client.world.upstream.calls) == (400, [])
 
 
 @pytest.mark.parametrize(

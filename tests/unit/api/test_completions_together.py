@@ -193,7 +193,7 @@ async def test_what_no_endpoint_takes_is_refused_before_anybody_is_asked() -> No
     found = World({"one": [A]}, endpoint(context_length=10_000))
     answer = await ask(found, ["a", long])
 
-    assert answer.status == 404
+    assert answer.status == 400
     assert found.upstream.calls == []
     found.settle()
     assert found.ledger.get_balance(ACCOUNT).held == 0

@@ -228,25 +228,26 @@ async def test_a_refusal_in_words_is_a_text(streamed: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error_type", "status", "kind"),
+    ("error_type", "status", "kind", "said"),
     [
-        ("rate_limit_exceeded", 429, "rate_limit_error"),
-        ("provider_overloaded", 503, "overloaded_error"),
-        ("timeout", 504, "timeout_error"),
-        ("context_length_exceeded", 400, "invalid_request_error"),
-        ("provider_unavailable", 502, "api_error"),
+        ("rate_limit_exceeded", 429, "rate_limit_error", "It broke"),
+        ("provider_overloaded", 503, "overloaded_error", "It broke"),
+        ("timeout", 504, "timeout_error", "It broke"),
+        # By these words Claude Code knows that it has to shorten the conversation.
+        ("context_length_exceeded", 400, "invalid_request_error", "prompt is too long. It broke"),
+        ("provider_unavailable", 502, "api_error", "It broke"),
     ],
 )
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_an_error_before_the_first_content_has_anthropics_envelope(
-    streamed: bool, error_type: ErrorType, status: int, kind: str
+    streamed: bool, error_type: ErrorType, status: int, kind: str, said: str
 ) -> None:
     answer = await ask([failure(500, error_type=error_type)], stream=streamed)
     assert answer.status == status
     assert answer.json["type"] == "error"
     assert answer.json["error"] | {"availability": None} == {
         "type": kind,
-        "message": "It broke",
+        "message": said,
         "error_type": error_type,
         "availability": None,
     }

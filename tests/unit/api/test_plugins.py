@@ -621,7 +621,7 @@ async def test_a_long_text_is_held_for_and_has_to_fit(plugged: Plugged) -> None:
     # 40,000 characters are some 13,000 tokens, as holds count them.
     assert world.ledger.get_balance(ACCOUNT).held > 13_000 * 1_000
     short = await ask(world_of(plugged, endpoint(context_length=6_000)), content=long, transforms=[])
-    assert (short.status, short.json["error"]["availability"]["excluded_by"]) == (404, ["context_length"])
+    assert (short.status, short.json["error"]["availability"]["excluded_by"]) == (400, ["context_length"])
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -173,7 +173,7 @@ async def test_the_context_is_for_each_input_and_not_for_all_together() -> None:
     await embed(world({"one": [[VECTORS]]}, short), asked(*["a" * 150] * 50))
     with pytest.raises(NoEndpoints) as caught:
         await embed(world({"one": [[VECTORS]]}, short), asked("a" * 1_500))
-    assert "shorten the longest input; the context takes 100 tokens" in caught.value.message
+    assert "However, you requested about 501 tokens (of the longest input)" in caught.value.message
 
 
 async def test_a_vector_of_another_length_than_was_asked_for_is_no_answer() -> None:

@@ -151,6 +151,18 @@ class NoEndpoints(NotFound):
             self.error_type = "permission_denied"
 
 
+class ContextExceeded(NoEndpoints):
+    """`tokens` is an estimate of the prompt with the answer's limit, `context` the longest of the contexts."""
+
+    status = 400
+    error_type: ErrorType = "context_length_exceeded"
+
+    def __init__(self, message: str, availability: Availability, *, tokens: int, context: int) -> None:
+        super().__init__(message, availability)
+        self.tokens = tokens
+        self.context = context
+
+
 class MethodNotAllowed(RequestError):
     """`allow` lists the methods that the address takes, as the header of that name does."""
 

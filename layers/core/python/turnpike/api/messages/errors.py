@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnpike.api.errors import present_availability
-from turnpike.domain.errors import InvalidRequest, TurnpikeError
+from turnpike.domain.errors import ContextExceeded, InvalidRequest, TurnpikeError
 
 _TYPES = {
     "authentication": "authentication_error",
@@ -15,6 +15,9 @@ _TYPES = {
     "provider_overloaded": "overloaded_error",
     "timeout": "timeout_error",
 }
+
+
+_TOO_LONG = "prompt is too long"
 
 
 class ThreadRefused(InvalidRequest):
@@ -33,7 +36,7 @@ def present_message_error(error: TurnpikeError) -> dict[str, Any]:
     fallback = "invalid_request_error" if error.status < 500 else "api_error"
     presented: dict[str, Any] = {
         "type": _TYPES.get(error.error_type, fallback),
-        "message": error.message,
+        "message": _message_of(error),
         "error_type": error.error_type,
     }
     if isinstance(error, ThreadRefused):
@@ -41,6 +44,15 @@ def present_message_error(error: TurnpikeError) -> dict[str, Any]:
     if error.availability is not None:
         presented["availability"] = present_availability(error.availability)
     return presented
+
+
+def _message_of(error: TurnpikeError) -> str:
+    """Claude Code shortens a conversation and goes on when it reads Anthropic's words for one that is too long."""
+    if error.error_type != "context_length_exceeded" or _TOO_LONG in error.message.lower():
+        return error.message
+    if isinstance(error, ContextExceeded):
+        return f"{_TOO_LONG}: {error.tokens} tokens > {error.context} maximum. {error.message}"
+    return f"{_TOO_LONG}. {error.message}"
 
 
 def present_message_error_body(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from turnpike.domain.availability import Availability, ExcludedCandidate
 from turnpike.domain.catalog import Endpoint, Model
 from turnpike.domain.chat import ChatRequest
-from turnpike.domain.errors import NoEndpoints
+from turnpike.domain.errors import ContextExceeded, NoEndpoints
 from turnpike.domain.routing import conditions as reasons
 from turnpike.domain.routing.conditions import Target, unmet_parameters
 from turnpike.domain.routing.route import Exclusion
@@ -60,11 +60,34 @@ def no_endpoints(terms: Terms, targets: Sequence[Target], exclusions: Sequence[E
         constraint=(field, advice),
         candidates=[_candidate(refusal, exclusion) for exclusion in exclusions[:_MOST_CANDIDATES]],
     )
+    if counted.keys() == {reasons.CONTEXT} and field != "max_tokens":
+        return _context_exceeded(refusal, availability)
     error = NoEndpoints(message, availability)
     if reason == reasons.SUFFIX:
         # The request is one that hardly any model takes, whoever serves it.
         error.status, error.error_type = 400, "invalid_request"
     return error
+
+
+def _context_exceeded(refusal: _Refusal, availability: Availability) -> ContextExceeded:
+    """OpenRouter's status and words, though its list of codes has a 404 for it: agents that find them shorten the
+    conversation, and go on (https://github.com/Aider-AI/aider/issues/3721 quotes them).
+    """
+    terms, request = refusal.terms, refusal.terms.request
+    context = max(endpoint.context_length for endpoint in refusal.because_of(reasons.CONTEXT))
+    if isinstance(request, ChatRequest):
+        output = 0 if request.takes_less else request.max_tokens or 0
+        counts = f"{terms.prompt_tokens} of the prompt, {output} in the output"
+        advice = "Please reduce the length of either one, or use the plugin context-compression to shorten the prompt."
+    else:
+        output, counts = 0, "of the longest input"
+        advice = "Please shorten it."
+    tokens = terms.prompt_tokens + output
+    message = (
+        f"This endpoint's maximum context length is {context} tokens. However, you requested about {tokens} tokens "
+        f"({counts}). {advice}"
+    )
+    return ContextExceeded(message, availability, tokens=tokens, context=context)
 
 
 def _code(counted: set[str]) -> str:
