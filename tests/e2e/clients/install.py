@@ -6,6 +6,7 @@ Anything else that goes wrong, such as a package that is not the one that was pi
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ def install(folder: Path) -> Mapping[str, str]:
     """Why each agent that is not there is not; raises `Broken`."""
     try:
         done = subprocess.run(
-            ["npm", "ci", "--json", "--loglevel=error"],
+            ["npm", "ci", "--loglevel=error"],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -38,14 +39,19 @@ def install(folder: Path) -> Mapping[str, str]:
         return dict.fromkeys(_PACKAGES, f"the registry had not delivered it within {_WITHIN_S} s")
     if done.returncode == 0:
         return _left_out(folder / "node_modules")
-    try:
-        error = json.loads(done.stdout)["error"]
-        code, summary = error["code"], error["summary"].partition("\n")[0]
-    except (ValueError, LookupError):
-        raise Broken(done.stderr) from None
-    if not isinstance(code, str) or code in _NOT_THE_REGISTRY:
+    code, why = _told(done.stderr)
+    if not code or code.isdigit() or code in _NOT_THE_REGISTRY:
         raise Broken(done.stderr)
-    return dict.fromkeys(_PACKAGES, f"the registry did not deliver it ({code}: {summary})")
+    return dict.fromkeys(_PACKAGES, f"the registry did not deliver it ({code}: {why})")
+
+
+def _told(said: str) -> tuple[str, str]:
+    """npm's code for what went wrong, and the first sentence about it."""
+    lines = re.findall(r"^npm (?:error|ERR!) (.+)$", said, re.MULTILINE)
+    facts = [re.match(r"(code|syscall|errno) (\S+)", line) for line in lines]
+    codes = [fact[2] for fact in facts if fact and fact[1] == "code"]
+    sentences = [line for line, fact in zip(lines, facts, strict=True) if not fact]
+    return next(iter(codes), ""), next(iter(sentences), "")
 
 
 def _left_out(modules: Path) -> Mapping[str, str]:
