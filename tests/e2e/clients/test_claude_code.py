@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.clients.headless import Client
+from tests.e2e.run import MARK
 from tests.e2e.simulated import FOUR_WIRES
 
 
@@ -18,8 +19,9 @@ def test_a_turn_in_which_it_runs_a_command_and_writes_a_file(client: Client, cla
     written = client.folder / "note.txt"
     bash = call("Bash", command="echo out-of-the-tool", description="Say it")
     write = call("Write", file_path=str(written), content="What the model wrote.\n")
+    prompt = f"Do both, {MARK}. {bash} {write}"
     said = client.run(
-        [claude, "-p", f"Do both. {bash} {write}", "--allowedTools", "Bash", "Write", "--output-format", "json"],
+        [claude, "-p", prompt, "--allowedTools", "Bash", "Write", "--output-format", "json"],
         ANTHROPIC_BASE_URL=client.base_url.removesuffix("/v1"),
         ANTHROPIC_AUTH_TOKEN=client.api_key,
         ANTHROPIC_MODEL=f"sim/{wire}",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.clients.headless import Client
-from tests.e2e.run import environ
+from tests.e2e.run import MARK, environ
 from tests.e2e.simulated import FOUR_WIRES
 
 _CONFIG = """
@@ -65,7 +65,7 @@ def answer_of(items: list[dict[str, Any]]) -> str:
 
 @pytest.mark.parametrize("wire", [*FOUR_WIRES, "openai_responses", "mistral"])
 def test_a_turn_in_which_it_runs_a_command(client: Client, run: Run, wire: str) -> None:
-    items = run(f"sim/{wire}", 'Say it. [call exec_command {"cmd": "echo out-of-the-tool"}]')
+    items = run(f"sim/{wire}", f'Say it, {MARK}. [call exec_command {{"cmd": "echo out-of-the-tool"}}]')
     [command] = [item for item in items if item["type"] == "command_execution"]
     assert (command["exit_code"], command["aggregated_output"]) == (0, "out-of-the-tool\n")
     assert answer_of(items).startswith("The tool answered: ")
@@ -75,7 +75,7 @@ def test_a_turn_in_which_it_runs_a_command(client: Client, run: Run, wire: str) 
 def test_a_patch_which_it_takes_as_a_text(client: Client, run: Run) -> None:
     """Of a model that another provider serves, to which the tool is a function."""
     patch = "*** Begin Patch\n*** Add File: note.txt\n+What the model wrote.\n*** End Patch"
-    items = run("sim/gpt-5.5", f"Patch. [call apply_patch {json.dumps({'input': patch})}]")
+    items = run("sim/gpt-5.5", f"Patch, {MARK}. [call apply_patch {json.dumps({'input': patch})}]")
     assert (client.folder / "note.txt").read_text() == "What the model wrote.\n"
     assert [item["type"] for item in items if item["type"] != "reasoning"] == ["file_change", "agent_message"]
     assert answer_of(items).startswith("The tool answered: ")
@@ -86,6 +86,6 @@ def test_a_patch_which_it_takes_as_a_text(client: Client, run: Run) -> None:
 
 def test_a_script_which_it_takes_as_a_text_in_a_namespace(client: Client, run: Run) -> None:
     script = json.dumps({"input": "text('six times seven is ' + 6 * 7)"})
-    items = run("sim/gpt-6.2-sol", f"Count. [call functions__exec {script}]")
+    items = run("sim/gpt-6.2-sol", f"Count, {MARK}. [call functions__exec {script}]")
     assert "six times seven is 42" in answer_of(items)
     assert '"type": "custom_tool_call_output"' in client.asked()[-1]

@@ -8,10 +8,11 @@ import pytest
 
 from tests.e2e.clients.headless import Client
 from tests.e2e.clients.redirect import redirected
-from tests.e2e.run import STATE
+from tests.e2e.run import MARK, STATE
 from tests.e2e.simulated import FOUR_WIRES, WIRES
 
 LLM = STATE / "llm" / "bin" / "llm"
+HELLO = f"Hello {MARK}"
 FUNCTION = """
 def get_weather(city: str) -> str:
     return f"21 degrees in {city}"
@@ -19,7 +20,7 @@ def get_weather(city: str) -> str:
 
 
 @pytest.mark.parametrize("wire", FOUR_WIRES)
-def test_a_stream_a_tool_and_a_schema(client: Client, wire: str) -> None:
+def test_a_tool_whose_answer_streams_and_a_schema(client: Client, wire: str) -> None:
     (client.folder / "extra-openai-models.yaml").write_text(
         json.dumps(
             [
@@ -39,9 +40,8 @@ def test_a_stream_a_tool_and_a_schema(client: Client, wire: str) -> None:
         options = ["-m", "here", "--key", client.api_key]
         return client.run([LLM, *arguments, *options], LLM_USER_PATH=str(client.folder))
 
-    assert 'you said: "Hello"' in run("Hello")
-    assert "The tool answered: 21 degrees in Paris" in run("Weather?", "--functions", FUNCTION)
-    assert json.loads(run("Where?", "--schema", "city, country", "--no-stream")) == {
+    assert "The tool answered: 21 degrees in Paris" in run(f"Weather? {MARK}", "--functions", FUNCTION)
+    assert json.loads(run(f"Where? {MARK}", "--schema", "city, country", "--no-stream")) == {
         "city": "Paris",
         "country": "France",
     }
@@ -63,7 +63,7 @@ def openrouter(client: Client) -> Iterator[Mapping[str, str]]:
 def test_the_plugin_for_openrouter_lists_the_models_and_streams(client: Client, openrouter: Mapping[str, str]) -> None:
     listed = client.run([LLM, "models"], **openrouter)
     assert [wire for wire in WIRES if f"OpenRouter: openrouter/sim/{wire}\n" not in listed] == []
-    assert 'you said: "Hello"' in client.run([LLM, "Hello", "-m", "openrouter/sim/anthropic"], **openrouter)
+    assert f'you said: "{HELLO}"' in client.run([LLM, HELLO, "-m", "openrouter/sim/anthropic"], **openrouter)
 
 
 @pytest.mark.parametrize("api", ["responses", "chat_completions"])
@@ -72,8 +72,8 @@ def test_a_tool_and_a_schema_through_the_plugin_for_openrouter(
     client: Client, openrouter: Mapping[str, str], wire: str, api: str
 ) -> None:
     options = ["-m", f"openrouter/sim/{wire}", *(["-o", api, "1"] if api == "chat_completions" else [])]
-    answered = client.run([LLM, "Weather?", "--functions", FUNCTION, *options], **openrouter)
+    answered = client.run([LLM, f"Weather? {MARK}", "--functions", FUNCTION, *options], **openrouter)
     assert "The tool answered: 21 degrees in Paris" in answered
-    shaped = client.run([LLM, "Where?", "--schema", "city, country", "--no-stream", *options], **openrouter)
+    shaped = client.run([LLM, f"Where? {MARK}", "--schema", "city, country", "--no-stream", *options], **openrouter)
     assert json.loads(shaped) == {"city": "Paris", "country": "France"}
     assert len(client.asked()) == 3
