@@ -13,7 +13,8 @@ ENV := .venv/.stamp
 EMULATOR := .local/emulator/.stamp
 CDK := .local/cdk/.stamp
 AI_SDK := .local/ai_sdk/.stamp
-CLIENTS := .local/clients/.stamp
+LLM := .local/llm/.stamp
+AGENTS := .local/agents/.stamp
 SUITES := unit replay integration infra e2e
 PREFLIGHT := $(PYTHON) infra/local/preflight.py
 # Tests build layers, for which uv may have to fetch.
@@ -34,7 +35,7 @@ export PYTHONPATH := $(CURDIR)/layers/core/python:$(CURDIR)/layers/stream_runtim
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types imports $(SUITES) clients bench chaos catalog catalog-override audit redrive layers synth lock \
+.PHONY: help run test lint types imports $(SUITES) bench chaos catalog catalog-override audit redrive layers synth lock \
 	format clean bootstrap deploy diff destroy bootstrap-account providers status cost has-node has-port
 
 help: ## List these targets
@@ -43,7 +44,7 @@ help: ## List these targets
 run: has-port $(ENV) $(EMULATOR) ## Run everything on this machine, at http://127.0.0.1:8787 (PORT=8788 moves it)
 	@PORT=$(PORT) exec $(BIN)/python -m infra.local
 
-test: has-node lint types imports $(EMULATOR) $(CDK) $(AI_SDK) ## Check and test everything
+test: has-node lint types imports $(EMULATOR) $(CDK) $(AI_SDK) $(LLM) $(AGENTS) ## Check and test everything
 	@$(WITH_INDEX) $(BIN)/python -m tests $(ARGS)
 
 lint: $(ENV) ## Check style and format
@@ -60,12 +61,9 @@ unit: $(ENV) ## Test the rules, in memory
 replay: $(ENV) ## Test what is read from recorded provider traffic
 integration: $(ENV) $(EMULATOR) ## Test storage and each function on the emulator
 infra: has-node $(ENV) ## Test the synthesized templates and the layers
-e2e: has-node $(ENV) $(EMULATOR) $(CDK) $(AI_SDK) ## Test what a customer does, with the real SDKs
+e2e: has-node $(ENV) $(EMULATOR) $(CDK) $(AI_SDK) $(LLM) $(AGENTS) ## Test what a customer does, with the real clients
 $(SUITES):
 	@$(if $(wildcard tests/$@),$(PYTEST) tests/$@,echo "There are no tests/$@.")
-
-clients: has-node $(ENV) $(EMULATOR) $(CLIENTS) ## Test coding agents and other large clients (installs 700 MB; not in CI)
-	@$(PYTEST) tests/clients
 
 chaos: $(ENV) $(EMULATOR) ## Kill, lose, repeat and throttle everything for minutes, then audit the money (REQUESTS=20000 SEED=…)
 	@$(BIN)/python -m tests.chaos --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))
@@ -108,7 +106,7 @@ lock: $(ENV) ## Write the locks after a change of pyproject.toml (UPGRADE=1: wit
 	$(COMPILE) pyproject.toml -o layers/deps/requirements.txt
 	$(COMPILE) pyproject.toml --group dev -c layers/deps/requirements.txt -o tests/requirements.txt
 	$(COMPILE) --group emulator -o infra/local/requirements.txt
-	$(COMPILE) --group clients -o tests/clients/requirements.txt
+	$(COMPILE) --group clients -o tests/e2e/clients/requirements.txt
 
 format: $(ENV) ## Fix style and format
 	@$(BIN)/ruff check --fix
@@ -151,11 +149,14 @@ $(AI_SDK): tests/e2e/ai_sdk/package.json tests/e2e/ai_sdk/package-lock.json test
 	@cd $(@D) && npm ci --silent
 	@touch $@
 
-$(CLIENTS): tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc \
-		tests/clients/requirements.txt | $(ENV)
-	@echo "Installing coding agents and other large clients into $(@D)"
-	@mkdir -p $(@D) && cp $(filter-out %.txt,$^) $(@D)
-	@cd $(@D) && npm ci --silent
-	@$(UV) venv -q --clear --python $(BIN)/python $(@D)/venv
-	@$(UV) pip sync --python $(@D)/venv/bin/python tests/clients/requirements.txt
+$(LLM): tests/e2e/clients/requirements.txt | $(ENV)
+	@echo "Installing $< into $(@D), for the tests"
+	@$(UV) venv -q --clear --python $(BIN)/python $(@D)
+	@$(UV) pip sync --python $(@D)/bin/python $<
 	@touch $@
+
+# 700 MB of programs, which not every registry delivers: without them there is no stamp, and their tests are skipped.
+$(AGENTS): tests/e2e/clients/package.json tests/e2e/clients/package-lock.json tests/e2e/clients/.npmrc | $(ENV)
+	@echo "Installing Claude Code and Codex into $(@D), for the tests"
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@$(BIN)/python -m tests.e2e.clients.install $(@D)

@@ -76,6 +76,12 @@ EMBEDDING: Mapping[str, tuple[str, str]] = {
 }
 """Wire format and upstream model of `sim/embed-<name>`."""
 
+KNOWN: Mapping[str, tuple[str, str]] = {
+    "gpt-6.2-sol": ("openai_responses", "gpt-6.2-sol"),
+    "gpt-5.5": ("anthropic", "claude-sonnet-4-5"),
+}
+"""The same of `sim/<name>`, by which Codex knows what tools to bring; the second is served by another provider."""
+
 RANKING: Mapping[str, tuple[str, str]] = {
     "cohere": ("cohere", "rerank-v3.5"),
     "bedrock": ("bedrock", "cohere.rerank-v3-5:0"),
@@ -225,6 +231,9 @@ def catalog() -> str:
             parts.append(_ENDPOINT.format(**endpoint))
             if suffix:
                 parts.append(_ENDPOINT.format(provider="sim-spare", upstream_model="spare", silence_s=30))
+    for name, (wire, model) in KNOWN.items():
+        parts.append(_MODEL.format(model_id=f"sim/{name}", added=""))
+        parts.append(_ENDPOINT.format(provider=slug_of(wire), upstream_model=model, silence_s=30))
     parts += [
         _OPERATION.format(
             model_id=f"sim/{kind}-{name}",
@@ -297,16 +306,10 @@ class Simulated:
         return list(self.simulator.requests)
 
 
-def model(model_id: str, wire: str, upstream_model: str) -> str:
-    """A row of the catalog for a model that a client knows by its name."""
-    endpoint = {"provider": slug_of(wire), "upstream_model": upstream_model, "silence_s": 30}
-    return _MODEL.format(model_id=model_id, added="") + _ENDPOINT.format(**endpoint)
-
-
 @contextmanager
-def simulated(parts: Deployment, folder: Path, more_models: str = "") -> Iterator[Simulated]:
+def simulated(parts: Deployment, folder: Path) -> Iterator[Simulated]:
     overrides = folder / "catalog.toml"
-    overrides.write_text(catalog() + more_models)
+    overrides.write_text(catalog())
     api_key = parts.call("seed", ACCOUNT, "1000")["api_key"]
     settings = {
         "TURNPIKE_CATALOG_OVERRIDES": str(overrides),

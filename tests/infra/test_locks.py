@@ -9,7 +9,7 @@ import pytest
 from infra.layers import ROOT
 
 SHIPPED, TESTED, EMULATOR = "layers/deps/requirements.txt", "tests/requirements.txt", "infra/local/requirements.txt"
-CLIENTS = "tests/clients/requirements.txt"
+CLIENTS = "tests/e2e/clients/requirements.txt"
 LOCKS = [SHIPPED, TESTED, EMULATOR, CLIENTS]
 NODE_LOCKS = sorted(ROOT.glob("infra/*/package-lock.json")) + sorted(ROOT.glob("tests/**/package-lock.json"))
 

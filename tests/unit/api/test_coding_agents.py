@@ -1,6 +1,6 @@
 """What coding agents send, in the shapes in which they send it: read whole, answered in events that they can read.
 
-`make clients` drives the agents themselves (tests/clients); these are the shapes of Claude Code 2.1 and Codex 0.171.
+`make e2e` drives the agents themselves (tests/e2e/clients); these are the shapes of Claude Code 2.1 and Codex 0.171.
 """
 
 from typing import Any

@@ -2,40 +2,13 @@
 
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
+from tests.e2e.run import HOST, environ, free_port
+from tests.e2e.simulated import Simulated
 
-from tests.e2e.deployment import deployment
-from tests.e2e.run import HOST, STATE, environ, free_port
-from tests.e2e.simulated import Simulated, model, simulated
-
-INSTALLED = STATE / "clients"
-"""Where `make clients` puts them."""
 _ENDS_WITHIN_S = 90
-
-KNOWN = {
-    "openai/gpt-6.2-sol": ("openai_responses", "gpt-6.2-sol"),
-    "openai/gpt-5.5": ("anthropic", "claude-sonnet-4-5"),
-}
-"""Models whose names Codex knows, with the tools that go with them; the second is served by something else."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not (INSTALLED / ".stamp").exists():
-        skipped = pytest.mark.skip(reason="`make clients` installs what these tests drive")
-        for item in items:
-            if Path(__file__).parent in item.path.parents:
-                item.add_marker(skipped)
-
-
-@pytest.fixture(scope="session")
-def clients_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
-    folder = tmp_path_factory.mktemp("clients")
-    more = "".join(model(model_id, *served) for model_id, served in KNOWN.items())
-    with deployment(folder) as parts, simulated(parts, folder, more) as found:
-        yield found
 
 
 class Client:
@@ -68,9 +41,3 @@ class Client:
         requests = self.sim.requests()
         assert not [request["refused"] for request in requests if "refused" in request]
         return [json.dumps(request["body"]) for request in requests]
-
-
-@pytest.fixture
-def client(clients_run: Simulated, tmp_path: Path) -> Client:
-    clients_run.forget()
-    return Client(clients_run, tmp_path)

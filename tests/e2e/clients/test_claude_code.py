@@ -1,13 +1,13 @@
 """Claude Code, headless, through a whole turn with its own tools; by `[call …]` the prompt says which."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import INSTALLED, Client
+from tests.e2e.clients.headless import Client
+from tests.e2e.run import MARK
 from tests.e2e.simulated import FOUR_WIRES
-
-CLAUDE = INSTALLED / "node_modules" / ".bin" / "claude"
 
 
 def call(name: str, **arguments: str) -> str:
@@ -15,12 +15,13 @@ def call(name: str, **arguments: str) -> str:
 
 
 @pytest.mark.parametrize("wire", [*FOUR_WIRES, "openai_responses", "mistral"])
-def test_a_turn_in_which_it_runs_a_command_and_writes_a_file(client: Client, wire: str) -> None:
+def test_a_turn_in_which_it_runs_a_command_and_writes_a_file(client: Client, claude: Path, wire: str) -> None:
     written = client.folder / "note.txt"
     bash = call("Bash", command="echo out-of-the-tool", description="Say it")
     write = call("Write", file_path=str(written), content="What the model wrote.\n")
+    prompt = f"Do both, {MARK}. {bash} {write}"
     said = client.run(
-        [CLAUDE, "-p", f"Do both. {bash} {write}", "--allowedTools", "Bash", "Write", "--output-format", "json"],
+        [claude, "-p", prompt, "--allowedTools", "Bash", "Write", "--output-format", "json"],
         ANTHROPIC_BASE_URL=client.base_url.removesuffix("/v1"),
         ANTHROPIC_AUTH_TOKEN=client.api_key,
         ANTHROPIC_MODEL=f"sim/{wire}",
