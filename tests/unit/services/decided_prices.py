@@ -91,6 +91,17 @@ DIGITS = Context(prec=12)
 """More of them are what is left of somebody's floating point, as in OpenRouter's 0.08333333333333334."""
 
 
+SEARCHES = {
+    # https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool#usage-and-pricing
+    "google-vertex": ("claude-", "10"),
+    # https://docs.x.ai/developers/pricing
+    "xai": ("grok-", "5"),
+}
+"""By provider: how the ids of its models begin that search the web, and what a thousand searches cost, which
+genai-prices does not say.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One of our prices, with the model of genai-prices that it is the price of."""
@@ -151,6 +162,8 @@ def decided_cost(listed: Listed, drawn: Drawn, at: datetime) -> Decimal:
     prices = copy(listed.model.get_prices(at, context_of(listed)))
     if is_borrowed(listed):
         prices = own_prices(listed.upstream_model)
+    if lacks_search(listed, at):
+        prices.__dict__["web_searches_kcount"] = Decimal(SEARCHES[listed.provider][1])
     for difference in DIFFERENCES:
         if difference.provider == listed.provider:
             decided = difference.prices.get(listed.upstream_model, {})
@@ -162,6 +175,13 @@ def decided_cost(listed: Listed, drawn: Drawn, at: datetime) -> Decimal:
 
 def context_of(listed: Listed) -> dict[str, str] | None:
     return {"service_tier": listed.tier} if listed.tier else None
+
+
+def lacks_search(listed: Listed, at: datetime) -> bool:
+    """Whether the calculator has no price for what it searches."""
+    start, _ = SEARCHES.get(listed.provider, ("-", ""))
+    searches = listed.pricing.web_search is not None and listed.upstream_model.startswith(start)
+    return searches and listed.model.get_prices(at, context_of(listed)).web_searches_kcount is None
 
 
 def is_borrowed(listed: Listed) -> bool:

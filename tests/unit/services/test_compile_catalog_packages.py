@@ -291,3 +291,47 @@ def test_images_have_prices_by_their_tier(compiled: CompiledCatalog) -> None:
     assert [pricing.image_of(variant) for variant in (None, "1K", "2K", "2K/high")] == [
         Decimal(price) for price in ("0.05", "0.05", "0.07", "0.07")
     ]
+
+
+def test_no_search_is_free(compiled: CompiledCatalog, models: dict[str, Any]) -> None:
+    """Whoever is asked to search has a price for it. At Perplexity that is one of every request, each of which
+    searches, and of the most that can be asked for: https://docs.perplexity.ai/getting-started/pricing.
+    """
+    parameters = compiled.artefact["parameters"]
+    assert isinstance(parameters, list)
+    searching: Counter[str] = Counter()
+    for slug, model in models.items():
+        for row in model["endpoints"]:
+            if "web_search_options" not in parameters[row.get("parameters", 0)]:
+                continue
+            pricing = row["pricing"]
+            parts = ("web_search", "request") if row["provider"] == "perplexity" else ("web_search",)
+            assert any(Decimal(pricing.get(part, "0")) > 0 for part in parts), (slug, row["provider"])
+            overrides = [step["web_search"] for step in pricing.get("overrides", ()) if "web_search" in step]
+            assert all(Decimal(price) > 0 for price in overrides)
+            searching[row["provider"]] += 1
+    assert searching["anthropic"] >= 10
+    assert searching["google-vertex"] > searching["google-ai-studio"] > 5
+    assert searching["perplexity"] >= 3
+    assert not searching.keys() & {"amazon-bedrock", "openrouter"}
+
+
+@pytest.mark.parametrize(
+    ("slug", "provider", "searches"),
+    [
+        ("anthropic/claude-3-haiku", "anthropic", False),
+        ("anthropic/claude-3.5-haiku", "anthropic", True),
+        ("anthropic/claude-haiku-4.5", "anthropic", True),
+        ("anthropic/claude-opus-4.7", "google-vertex", True),
+        ("anthropic/claude-3.5-haiku", "google-vertex", False),
+        ("anthropic/claude-haiku-4.5", "amazon-bedrock", False),
+    ],
+)
+def test_claude_searches_where_it_can(
+    compiled: CompiledCatalog, models: dict[str, Any], slug: str, provider: str, searches: bool
+) -> None:
+    row = at(models, slug, provider)
+    parameters = compiled.artefact["parameters"]
+    assert isinstance(parameters, list)
+    assert ("web_search_options" in parameters[row["parameters"]]) is searches
+    assert not searches or row["pricing"]["web_search"] == "0.01"
