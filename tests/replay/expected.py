@@ -15,6 +15,8 @@ class Expected:
     """(id, name, arguments as a value) of each tool call; an id of None where the provider sends none."""
     details: list[tuple[str, str, str]] | None = None
     """(type, text or data or summary, signature) of each merged reasoning detail; None to leave them unchecked."""
+    natives: list[Any] | None = None
+    """Blocks or items for which only the provider's own API has words; None to leave them unchecked."""
     annotations: int = 0
     images: int = 0
     finish: str | None = None

@@ -124,6 +124,8 @@ def assert_says(choice: Choice, reading: Expected) -> None:
             )
             for each in message.get("reasoning_details") or ()
         ] == reading.details
+    if reading.natives is not None:
+        assert [part["item"] for part in choice.parts or () if part["type"] == "native"] == reading.natives
     assert len(message.get("annotations") or ()) == reading.annotations
     assert len(message.get("images") or ()) == reading.images
     assert (choice.finish_reason, choice.native_finish_reason) == (reading.finish, reading.native)

@@ -72,6 +72,7 @@ def expected(exchange: Exchange) -> Expected:
         reasoning=reading.reasoning,
         calls=reading.calls,
         details=reading.details,
+        natives=reading.natives,
         usage=reading.usage,
         upstream_id=reading.upstream_id,
         error=_ERROR_TYPES.get(errors[0], "provider_unavailable") if errors else "provider_unavailable",
@@ -105,6 +106,8 @@ def _blocks(events: list[Any]) -> list[Any]:
                 block["json"] += delta["partial_json"]
             elif delta["type"] == "citations_delta":
                 block["citations"].append(delta["citation"])
+            elif block["type"] not in ("text", "thinking", "tool_use"):
+                block["content"] = (block.get("content") or "") + delta["content"]
     for block in blocks.values():
         if block["json"]:
             block["input"] = json.loads(block["json"])
@@ -126,6 +129,7 @@ def _reading(content: list[Any], end: Any, usages: list[Any], upstream_id: str |
         reasoning="".join(block["thinking"] for block in of_kind["thinking"]),
         refusal=((end.get("stop_details") or {}).get("explanation") or "") if native == "refusal" else "",
         calls=[(block["id"], block["name"], block["input"]) for block in of_kind["tool_use"]],
+        natives=[_bare(block) for block in content if block["type"] not in (*of_kind, "redacted_thinking")],
         details=details,
         annotations=sum(len(block.get("citations") or ()) for block in of_kind["text"]),
         finish=_FINISH.get(native, "stop") if native else None,
@@ -133,6 +137,11 @@ def _reading(content: list[Any], end: Any, usages: list[Any], upstream_id: str |
         usage=_usage(usages),
         upstream_id=upstream_id,
     )
+
+
+def _bare(block: Any) -> Any:
+    """Without what streams of other blocks are put together in."""
+    return {name: value for name, value in block.items() if name not in ("json", "citations")}
 
 
 def _usage(usages: list[Any]) -> Usage | None:

@@ -14,7 +14,7 @@ from turnpike.domain.pricing import Pricing
 from turnpike.services.response_cache import AnswerFromCache
 
 from tests import message_stream, response_stream
-from tests.chat_client import Answer, Client
+from tests.chat_client import HELLO, Answer, Client
 from tests.fake_stores import InMemoryCachedAnswers
 from tests.pdfs import file_part, pdf
 from tests.plugged import EXA_NANO_USD, PAGE_NANO_USD, Plugged
@@ -205,6 +205,18 @@ async def test_a_model_that_searches_as_it_likes_is_held_for_what_it_may_find(pl
         ((_, sent),) = world.upstream.calls
         assert sent.parameters["web_search_options"] == {"excluded_domains": ["a.test"], **uses}
         assert round(answer.json["usage"]["cost"] * 1e9) == TOKENS_NANO_USD + 10_000_000
+
+
+async def test_searches_that_a_client_declares_itself_are_held_for_as_well(plugged: Plugged) -> None:
+    priced = Pricing(Decimal("0.000001"), Decimal("0.000002"), web_search=Decimal("0.01"))
+    able = replace(endpoint(supported_parameters=NATIVE, pricing=priced), tool_wire="anthropic")
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    for plugin in ({"engine": "native", "max_uses": 1}, {"engine": "exa"}):
+        world = World({"one": [text("Hi")]}, able, plugins=plugged)
+        body = {**HELLO, "max_tokens": 100, "tools": [search], "plugins": [{**WEB, **plugin}]}
+        answer = await Client(world).post(body, path="/api/v1/messages")
+        assert answer.status == 200, answer.body
+        assert 60_000_000 < world.ledger.get_balance(ACCOUNT).held < 75_000_000
 
 
 @pytest.mark.parametrize("plugin", [{"engine": "brave"}, {"include_domains": ["example.com"]}])

@@ -4,6 +4,7 @@ None of it has a place in a chat completion. It travels as the client wrote it, 
 formats of the same API, and nobody in between looks into it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,14 @@ _SPOKEN: Mapping[str, Dialect] = {
     "openai_responses": "responses",
 }
 
+_MISSING: Mapping[str, re.Pattern[str]] = {
+    # Only the first version of the search, and no fetching:
+    # https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool#dynamic-filtering,
+    # https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-fetch-tool
+    "vertex_anthropic": re.compile(r"web_fetch_\d+|web_search_(?!20250305)\d+"),
+}
+"""By wire format, the types of tools that its API has elsewhere and not there."""
+
 
 @dataclass(frozen=True, slots=True)
 class NativeTool:
@@ -32,6 +41,12 @@ class NativeTool:
 
     def __repr__(self) -> str:
         return f"NativeTool({self.dialect}, {str(self.declared.get('type'))[:64]})"
+
+    def is_known_to(self, wire: str | None) -> bool:
+        """Whether it can be asked for in a wire format."""
+        missing = _MISSING.get(wire or "")
+        known = dialect_of(wire) == self.dialect
+        return known and not (missing and missing.fullmatch(str(self.declared.get("type"))))
 
 
 def native_part(dialect: Dialect, item: Mapping[str, Any]) -> dict[str, Any]:

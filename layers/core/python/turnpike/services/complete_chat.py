@@ -186,12 +186,12 @@ class CompleteChat:
 def _native_searches(request: ChatRequest, route: Route) -> int:
     """How many searches their providers are expected to make."""
     web, asked = request.plugins.web, OPTIONS in request.parameters
+    declared = sum(tool.searches for tool in request.native_tools)
     if not route.online and web is None and not asked:
-        # As of most requests.
-        return sum(tool.searches for tool in request.native_tools)
+        return declared  # As of most requests.
     limit = web.max_uses if web else None
     itself = [each for each in route if asked or route.search_of(request, each) == "native"]
-    return max((expected_searches(limit, endpoint) for endpoint in itself), default=0)
+    return max([declared, *(expected_searches(limit, endpoint) for endpoint in itself)])
 
 
 def _needs_plugins(request: ChatRequest) -> bool:

@@ -200,7 +200,8 @@ def _conditions(terms: Terms) -> Iterable[Condition]:
         # Where it is not listed it would be dropped, and the text would go on from the prompt as if nothing followed.
         yield SUFFIX, lambda e: SUFFIX in e.supported_parameters
     if request.dialect is not None:
-        yield NATIVE, lambda e: e.dialect == request.dialect
+        tools = request.native_tools
+        yield NATIVE, lambda e: e.dialect == request.dialect and all(tool.is_known_to(e.tool_wire) for tool in tools)
         if any(tool.searches for tool in request.native_tools):
             # Where nobody says that it does, there is no price for it either.
             yield SEARCH, searches_itself

@@ -6,6 +6,7 @@ from typing import Any
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
+from turnpike.domain.searches import OPTIONS, searches_with
 from turnpike.providers.anthropic.content import Block, cache_mark
 from turnpike.providers.anthropic.messages import THOUGHTS, build_turns
 from turnpike.providers.anthropic.parameters import (
@@ -16,6 +17,7 @@ from turnpike.providers.anthropic.parameters import (
     build_tools,
     is_forced,
 )
+from turnpike.providers.anthropic.search import search_tool
 from turnpike.providers.anthropic.thinking import build_thinking
 from turnpike.providers.anthropic.traits import traits_of
 from turnpike.providers.caching import MOST_MARKS, cache_ttl
@@ -50,7 +52,7 @@ ANTHROPIC = Platform()
 def build_body(request: ChatRequest, endpoint: Endpoint, platform: Platform = ANTHROPIC) -> dict[str, Any]:
     """Raises InvalidRequest for what the model cannot be asked at all."""
     traits = traits_of(endpoint)
-    taken = listed_parameters(request, endpoint, unlisted=UNLISTED)
+    taken = _taken(request, endpoint)
     system, turns = build_turns(request.messages, system_turns=traits.system_turns and platform.system_turns)
     thinking = build_thinking(
         taken,
@@ -69,7 +71,7 @@ def build_body(request: ChatRequest, endpoint: Endpoint, platform: Platform = AN
         "max_tokens": thinking.max_tokens,
         **({"system": system} if system else {}),
         "messages": turns,
-        **build_tools(taken, turns, traits),
+        **build_tools(taken, _own_tools(request, endpoint), turns, traits),
         **build_sampling(taken, traits, thinking=thinking.on),
         **build_others(taken, request.user),
         **({"thinking": thinking.config} if thinking.config else {}),
@@ -80,18 +82,49 @@ def build_body(request: ChatRequest, endpoint: Endpoint, platform: Platform = AN
     return body
 
 
+def _taken(request: ChatRequest, endpoint: Endpoint) -> dict[str, Any]:
+    taken = listed_parameters(request, endpoint, unlisted=UNLISTED)
+    if request.native_tools:
+        # They are tools to choose from, though no parameter holds them.
+        taken |= {name: request.parameters[name] for name in _OF_TOOLS if name in request.parameters}
+    return taken
+
+
+_OF_TOOLS = ("tool_choice", "parallel_tool_calls")
+
+
+def _own_tools(request: ChatRequest, endpoint: Endpoint) -> list[Mapping[str, Any]]:
+    """Anthropic's. A search that is declared as its API has it goes before one that is asked for in other words."""
+    own = [tool for tool in request.native_tools if tool.dialect == "messages"]
+    declared = [tool.declared for tool in own]
+    if searches_with(request, endpoint) and not any(tool.searches for tool in own):
+        declared.append(search_tool(request.parameters[OPTIONS]))
+    return declared
+
+
 def betas_of(body: Mapping[str, Any], asked: Sequence[str] = ()) -> list[str]:
     """The previews that a body makes use of, and those of the client's that change how it is answered, for the header
     `anthropic-beta` or the member `anthropic_beta`.
     """
     thinking = body.get("thinking") or {}
     used = [beta for member, beta in _BETAS_OF_THINKING.items() if member in thinking]
+    kinds = [tool.get("type") for tool in body.get("tools") or ()]
+    used += [beta for kind, beta in _BETAS_OF_TOOLS.items() if kind in kinds]
     return [*used, *(beta for beta in asked if beta in _PASSED_ON)]
 
 
 _BETAS_OF_THINKING = {"block_binding": "thinking-binding-controls-2026-08-01"}
 """https://platform.claude.com/docs/en/build-with-claude/preserved-thinking/prefix-checks. Nothing else that is asked
-for here needs a header any more."""
+for here, but tools of its own, needs a header any more."""
+
+_BETAS_OF_TOOLS = {
+    "computer_20251124": "computer-use-2025-11-24",
+    "computer_20250124": "computer-use-2025-01-24",
+    "computer_20241022": "computer-use-2024-10-22",
+}
+"""https://platform.claude.com/docs/en/agents-and-tools/tool-use/computer-use-tool; the other tools that are passed on
+need none: https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-reference.
+"""
 
 _PASSED_ON = frozenset({"fine-grained-tool-streaming-2025-05-14", "interleaved-thinking-2025-05-14"})
 """Others end in a 400 where they are not known, ask for members that are not sent, or for another price.

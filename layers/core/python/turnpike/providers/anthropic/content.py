@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from turnpike.domain.errors import InvalidRequest
+from turnpike.domain.native import PART
 from turnpike.providers.caching import cache_ttl
 from turnpike.providers.media import Media, parse_media
 from turnpike.providers.sniff import sniff_media_type
@@ -59,6 +60,9 @@ def _block(part: Mapping[str, Any]) -> Block | None:
     if part.get("type") == "text":
         text = part["text"]
         return text_block(text) if text and not text.isspace() else None
+    if part.get("type") == PART:
+        # Of this API: what is of others does not come here. A mark may be taken away again.
+        return dict(part["item"])
     media = parse_media(part)
     return None if media is None else _media_block(media)
 

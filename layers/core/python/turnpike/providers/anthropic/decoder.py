@@ -1,11 +1,13 @@
 """An answer in Anthropic's events, turned into deltas: https://platform.claude.com/docs/en/build-with-claude/streaming."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
 from turnpike.domain.chat import Completion, Delta, Usage
+from turnpike.domain.native import native_part
 from turnpike.providers.anthropic.errors import error_in_stream
 from turnpike.providers.anthropic.wire import (
     FORM,
@@ -23,8 +25,8 @@ from turnpike.providers.tool_calls import first_fragment, new_call_id, next_frag
 
 
 class MessageAnswer:
-    """Implements `Answer`. Blocks of Anthropic's own tools, and those that are not known, are passed over:
-    they are no calls for the client, and their fruit is cited in the text.
+    """Implements `Answer`. Blocks of Anthropic's own tools, and those that are not known, are told whole: only clients
+    of the same API have a place for them, and others find their fruit cited in the text.
     """
 
     __slots__ = ("_blocks", "_calls", "_introduced", "_length", "_native", "_places", "_provider", "_refusal", "_usage")
@@ -32,7 +34,7 @@ class MessageAnswer:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         # The blocks that are open, by their own index.
-        self._blocks: dict[int, _Text | _Thought | _Call] = {}
+        self._blocks: dict[int, _Text | _Thought | _Call | _Native] = {}
         self._calls = 0
         # How many blocks a client gets to see, adjoining texts counted as one.
         self._places = _Places()
@@ -106,6 +108,8 @@ class MessageAnswer:
             block.signature = text_of(delta["signature"])
         elif kind == "citations_delta" and isinstance(block, _Text):
             block.cite(delta["citation"])
+        elif isinstance(block, _Native):
+            block.add(delta)
 
     def _open(self, index: int, given: Json, deltas: list[Delta]) -> None:
         """`given` is the whole block where the answer is not streamed."""
@@ -127,6 +131,9 @@ class MessageAnswer:
         elif kind == "redacted_thinking":
             detail = encrypted_detail(given["data"], FORM, self._places.take())
             deltas.append(Delta(reasoning_details=[detail]))
+        elif isinstance(kind, str):
+            self._places.take()
+            self._blocks[index] = _Native(given)
 
     def _close(self, index: int, deltas: list[Delta]) -> None:
         block = self._blocks.pop(index, None)
@@ -138,6 +145,8 @@ class MessageAnswer:
             if block.signature:
                 detail = text_detail(None, FORM, block.place, signature=block.signature)
                 deltas.append(Delta(reasoning_details=[detail]))
+        elif isinstance(block, _Native):
+            deltas.append(Delta(native=native_part("messages", block.whole())))
         elif block is not None and block.citations:
             cited = [annotation_of(citation, block.start, self._length) for citation in block.citations]
             deltas.append(Delta(extra={"annotations": cited}))
@@ -214,6 +223,33 @@ class _Call:
         self.index = index
         self.input = given
         self.begun = False
+
+
+class _Native:
+    """A block that nobody here looks into."""
+
+    __slots__ = ("_block", "_input")
+
+    def __init__(self, given: Json) -> None:
+        self._block = dict(given)
+        self._input = ""
+
+    def add(self, delta: Json) -> None:
+        """An input comes as pieces of JSON; other members, as those of `compaction_delta`, go by their own names."""
+        if delta.get("type") == "input_json_delta":
+            self._input += text_of(delta["partial_json"]) or ""
+            return
+        for name, piece in delta.items():
+            known = self._block.get(name)
+            if name != "type" and isinstance(piece, str) and (known is None or isinstance(known, str)):
+                self._block[name] = (known or "") + piece
+
+    def whole(self) -> dict[str, Any]:
+        """An input that was cut off stays out: half of one is none."""
+        if self._input:
+            with suppress(orjson.JSONDecodeError):
+                self._block["input"] = orjson.loads(self._input)
+        return self._block
 
 
 def _add_thought(text: str | None, thought: _Thought, deltas: list[Delta]) -> None:

@@ -1,10 +1,12 @@
 """A conversation as Anthropic's system prompt and turns: https://platform.claude.com/docs/en/api/messages."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from turnpike.domain.chat import Message
+from turnpike.domain.native import PART
 from turnpike.providers.anthropic.content import Block, build_blocks, build_texts, cache_mark, text_block
 from turnpike.providers.anthropic.wire import FORM
 from turnpike.providers.caching import cache_ttl
@@ -122,9 +124,7 @@ def _result_block(message: Message) -> Block:
 
 def _answer_blocks(message: Message) -> list[Block]:
     """An earlier answer with its thoughts where they stood; what cannot be sent back is left out."""
-    content = message.get("content") or message.get("refusal")
-    # One place is the text's even where it is blank and left out.
-    groups = [build_texts(content)] if content else []
+    groups = _said_groups(message.get("content") or message.get("refusal"))
     groups += [[_call_block(call)] for call in message.get("tool_calls") or ()]
     blocks: list[Block] = []
     place = 0
@@ -133,7 +133,9 @@ def _answer_blocks(message: Message) -> list[Block]:
         if thought is None:
             continue
         index = detail.get("index")
-        while groups and isinstance(index, int) and place < index:
+        # Where less came back than stood before it, as of searches in chat completions, the last stays behind it.
+        least = int(isinstance(index, int) and index > place + len(groups))
+        while len(groups) > least and isinstance(index, int) and place < index:
             blocks += groups.pop(0)
             place += 1
         blocks.append(thought)
@@ -144,6 +146,19 @@ def _answer_blocks(message: Message) -> list[Block]:
         # Of an answer that was cut while it thought: "The final block in an assistant message cannot be `thinking`".
         blocks.pop()
     return blocks
+
+
+def _said_groups(content: str | Iterable[Mapping[str, Any]] | None) -> list[list[Block]]:
+    """The blocks of each place: one is that of texts, even where they are blank and left out, until something stands
+    between them that is native to this API.
+    """
+    if not content or isinstance(content, str):
+        return [build_texts(content)] if content else []
+    groups: list[list[Block]] = []
+    for is_native, parts in groupby(content, lambda part: part.get("type") == PART):
+        run = list(parts)
+        groups += [build_blocks([part]) for part in run] if is_native else [build_texts(run)]
+    return groups
 
 
 def _thought_block(detail: Detail) -> Block | None:

@@ -49,9 +49,16 @@ def build_sampling(taken: Mapping[str, Any], traits: Traits, *, thinking: bool) 
     return built
 
 
-def build_tools(taken: Mapping[str, Any], turns: Sequence[Turn], traits: Traits) -> dict[str, Any]:
-    """`tools` and `tool_choice`. A conversation with calls needs their tools, even where no more are to be made."""
+def build_tools(
+    taken: Mapping[str, Any], own: Sequence[Mapping[str, Any]], turns: Sequence[Turn], traits: Traits
+) -> dict[str, Any]:
+    """`tools` and `tool_choice`. A conversation with calls needs their tools, even where no more are to be made.
+
+    `own` are Anthropic's, which are sent as they are.
+    """
     tools = [_tool(tool, traits) for tool in taken.get("tools") or () if tool.get("type") == "function"]
+    # Marks may be taken away from what is sent, and not from the request.
+    tools += map(dict, own)
     if not tools:
         names = [block["name"] for turn in turns for block in turn["content"] if block["type"] == "tool_use"]
         known = [{"name": name, "input_schema": object_schema(None)} for name in dict.fromkeys(names)]

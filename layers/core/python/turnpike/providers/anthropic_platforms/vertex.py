@@ -20,6 +20,11 @@ _PLATFORM = Platform(
     members={"anthropic_version": "vertex-2023-10-16"}, names_model=False, system_turns=False, marks_by_itself=False
 )
 
+_SEARCH_BETA = "web-search-2025-03-05"
+"""Asked for while the search is in preview, and of no consequence afterwards:
+https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/web-search.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class VertexAnthropicAdapter:
@@ -36,6 +41,8 @@ class VertexAnthropicAdapter:
         if request.stream:
             body["stream"] = True
         betas = betas_of(body, request.betas)
+        if any(str(tool.get("type")).startswith("web_search_") for tool in body.get("tools") or ()):
+            betas.append(_SEARCH_BETA)
         operation = "streamRawPredict" if request.stream else "rawPredict"
         return ProviderRequest(
             url=f"{endpoint.base_url.rstrip('/')}/publishers/anthropic/models/{endpoint.upstream_model}:{operation}",
