@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 _FIELDS = {"text_delta": "text", "thinking_delta": "thinking"}
+_USES = ("tool_use", "server_tool_use")
 
 
 def read_events(body: bytes) -> list[dict[str, Any]]:
@@ -46,7 +47,7 @@ def fold(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _begun(block: dict[str, Any]) -> dict[str, Any]:
-    return {**block, "input": ""} if block["type"] == "tool_use" else dict(block)
+    return {**block, "input": ""} if block["type"] in _USES else dict(block)
 
 
 def _add(block: dict[str, Any], delta: dict[str, Any]) -> None:
@@ -58,11 +59,13 @@ def _add(block: dict[str, Any], delta: dict[str, Any]) -> None:
         block["signature"] = delta["signature"]
     elif kind == "input_json_delta":
         block["input"] += delta["partial_json"]
+    elif kind == "compaction_delta":
+        block["content"] = (block["content"] or "") + delta["content"]
     else:
         assert kind == "citations_delta"
         block.setdefault("citations", []).append(delta["citation"])
 
 
 def _finish(block: dict[str, Any]) -> None:
-    if block["type"] == "tool_use":
+    if block["type"] in _USES:
         block["input"] = json.loads(block["input"] or "{}")

@@ -128,6 +128,31 @@ _ENDPOINT = """
   timeouts = {{ first_token_s = {silence_s}, gap_s = {silence_s} }}
 """
 
+SEARCH_NANO_USD = 10_000_000
+"""Of a search that a provider makes by itself."""
+SEARCHING: Mapping[str, tuple[str, str]] = {
+    "anthropic": ("sim-anthropic", "claude-sonnet-4-5"),
+    "vertex": ("sim-vertex-anthropic", "claude-sonnet-4-5@20250929"),
+}
+"""Provider and upstream model of `sim/searching-<name>`."""
+_SEARCHING = """
+[[models]]
+id = "sim/searching-{name}"
+name = "sim/searching-{name}"
+description = "Served by the simulator."
+created = 1767225600
+context_length = 200000
+input_modalities = ["text"]
+output_modalities = ["text"]
+supported_parameters = ["max_tokens", "reasoning", "tool_choice", "tools", "web_search_options"]
+
+  [[models.endpoints]]
+  provider = "{provider}"
+  upstream_model = "{upstream_model}"
+  max_completion_tokens = 64000
+  pricing = {{ prompt = "0.000002", completion = "0.00001", input_cache_read = "0.0000002", web_search = "0.01" }}
+"""
+
 _SOUND = """
 [[models]]
 id = "sim/speech"
@@ -258,6 +283,10 @@ def catalog() -> str:
             else '{ prompt = "0.000002", completion = "0.00001", image_output = "0.00003", image_token = "0.000003" }',
         )
         for name, (provider, model) in DRAWING.items()
+    ]
+    parts += [
+        _SEARCHING.format(name=name, provider=provider, upstream_model=upstream)
+        for name, (provider, upstream) in SEARCHING.items()
     ]
     return "".join([*parts, _SOUND])
 

@@ -324,6 +324,11 @@ THOUGHT = {"type": "thinking", "thinking": "made up", "signature": "made up"}
 USE = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "21"}
 THINKING = {"type": "enabled", "budget_tokens": 1024}
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+SEARCHED = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "a"}}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+FORGED = {**FOUND, "content": [{"type": "web_search_result", "encrypted_content": "made up"}]}
+FETCHED = {**FOUND, "type": "web_fetch_tool_result"}
 GEMINI_CALL = {"functionCall": {"name": "get_weather", "args": {}}}
 GEMINI_RESULT = {"functionResponse": {"name": "get_weather", "response": {"result": "21"}}}
 NOVA_USE = {"toolUse": {"toolUseId": "t1", "name": "get_weather", "input": {}}}
@@ -354,6 +359,21 @@ def turns(*contents: Any, member: str = "content", model: str = "assistant") -> 
         ("anthropic", {"messages": turns("a", [USE], [RESULT]), "thinking": THINKING}, "start with a thinking block"),
         ("anthropic", {"thinking": THINKING, "temperature": 0}, "temperature"),
         ("anthropic", {"thinking": THINKING, "max_tokens": 1024}, "max_tokens"),
+        ("anthropic", {"tools": [{"type": "web_search_1", "name": "web_search"}]}, "web_search_1"),
+        ("anthropic", {"tools": [{**SEARCH, "search_context_size": "low"}]}, "search_context_size"),
+        ("anthropic", {"tools": [{**SEARCH, "name": "search"}]}, "name"),
+        ("anthropic", {"tools": [{**SEARCH, "max_uses": 0}]}, "max_uses"),
+        ("anthropic", {"tools": [{**SEARCH, "allowed_domains": ["*.a.test"]}]}, "is no domain"),
+        ("anthropic", {"tools": [{**SEARCH, "allowed_domains": ["a.test"], "blocked_domains": ["b.test"]}]},
+         "only one"),
+        ("anthropic", {"tools": [{**SEARCH, "user_location": {"type": "approximate", "approximate": {}}}]}, "location"),
+        ("anthropic", {"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web"}}, "not found"),
+        ("anthropic", {"messages": turns("a", [SEARCHED], "b")}, "without a corresponding"),
+        ("anthropic", {"messages": turns("a", [FOUND], "b")}, "srvtoolu_1"),
+        ("anthropic", {"messages": turns("a", [SEARCHED, FETCHED], "b")}, "srvtoolu_1"),
+        ("anthropic", {"messages": turns("a", [SEARCHED, FORGED], "b")}, "encrypted_content"),
+        ("anthropic", {"messages": turns("a", [{"type": "compaction"}], "b")}, "compaction"),
+        ("vertex_anthropic", {"tools": [{"type": "web_fetch_20250910", "name": "web_fetch"}]}, "web_fetch"),
         ("google", {"contents": turns([{"text": "a"}], [GEMINI_CALL], [GEMINI_RESULT], member="parts", model="model")},
          "thought_signature"),
         ("google", {"contents": turns([{"text": "a"}], [GEMINI_CALL], [{"text": "b"}], member="parts", model="model")},
@@ -394,6 +414,18 @@ def test_claude_thinks_and_gets_its_signature_back(client: httpx2.Client) -> Non
     result = {**RESULT, "tool_use_id": first["content"][1]["id"]}
     second = ask(client, "anthropic", thinking=THINKING, messages=turns("a", first["content"], [result]), **tools)
     assert "The tool answered: 21" in second.text
+
+
+def test_claude_searches_and_gets_what_it_found_back(client: httpx2.Client) -> None:
+    first = ask(client, "anthropic", tools=[SEARCH]).json()
+    assert [block["type"] for block in first["content"]] == ["server_tool_use", "web_search_tool_result", "text"]
+    assert first["usage"]["server_tool_use"]["web_search_requests"] == 1
+    again = turns("a", first["content"], "b")
+    assert ask(client, "anthropic", tools=[SEARCH], messages=again).status_code == 200
+    # An answer that paused is continued, and a client's results may come before those of the search.
+    paused = turns("a", [SEARCHED, USE], [RESULT])
+    for messages in (turns("a", [SEARCHED]), paused, [*paused, {"role": "assistant", "content": [FOUND]}]):
+        assert ask(client, "anthropic", tools=[SEARCH], messages=messages).status_code == 200
 
 
 def test_gemini_takes_its_signature_back_and_streams_an_array_without_sse(client: httpx2.Client) -> None:

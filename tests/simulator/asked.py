@@ -32,6 +32,8 @@ class Asked:
     prompt_chars: int = 0
     custom: frozenset[str] = frozenset()
     """Those of the tools that take a text, which is a member `input` of what they are called with here."""
+    own_tools: Sequence[Json] = ()
+    """Those that the API defines, as they are declared."""
     options: frozenset[str] = frozenset()
     """What else of a request decides how it is answered, by the wire format's own names."""
 

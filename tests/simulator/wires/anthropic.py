@@ -1,12 +1,14 @@
 """Anthropic's Messages. https://docs.claude.com/en/api/messages"""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.simulator.asked import Asked, Calls, Json, Reading, body_of, check_key, text_of, unknown_of, words
 from tests.simulator.http import Reply, Request, json_reply
-from tests.simulator.said import Said, sign
+from tests.simulator.said import Said, fragments_of, sign
 from tests.simulator.trouble import Trouble
+from tests.simulator.wires.anthropic_tools import OWN, Uses, check_own, citation_of, schemas_of, searches
 from tests.simulator.wires.wire import EVENTS, Target, dump, named_event
 
 _KNOWN = words(
@@ -41,10 +43,10 @@ class Anthropic:
         return read_message(body_of(request), _KNOWN)
 
     def whole(self, said: Said, asked: Asked) -> bytes:
-        return dump(whole_message(said))
+        return dump(whole_message(said, asked))
 
     def events(self, said: Said, asked: Asked) -> Iterator[bytes]:
-        return map(named_event, events_of(said))
+        return map(named_event, events_of(said, asked))
 
     def refusal(self, trouble: Trouble) -> Reply:
         _, status = _TYPES.get(trouble.kind, ("", None))
@@ -59,8 +61,8 @@ def describe(trouble: Trouble) -> Json:
     return {"type": "error", "error": {"type": kind, "message": trouble.message}, "request_id": "req_sim"}
 
 
-def read_message(body: Json, known: frozenset[str]) -> Asked:
-    """Raises Trouble."""
+def read_message(body: Json, known: frozenset[str], own_tools: Mapping[str, frozenset[str]] = OWN) -> Asked:
+    """`own_tools` are those of Anthropic's that the platform has. Raises Trouble."""
     unknown = unknown_of(body, known)
     if unknown:
         raise Trouble("invalid", f"{unknown}: Extra inputs are not permitted")
@@ -74,6 +76,10 @@ def read_message(body: Json, known: frozenset[str]) -> Asked:
     media: list[str] = []
     read = _read_turns(body["messages"], media, thinks=thinking["type"] == "enabled")
     choice = body.get("tool_choice") or {"type": "auto"}
+    own = check_own(body.get("tools", ()), own_tools)
+    functions = {tool["name"]: tool["input_schema"] for tool in body.get("tools", ()) if "input_schema" in tool}
+    if choice["type"] == "tool" and choice["name"] not in {*functions, *(tool["name"] for tool in own)}:
+        raise Trouble("invalid", f"Tool '{choice['name']}' not found in provided tools")
     return Asked(
         model=body.get("model", ""),
         stream=bool(body.get("stream")),
@@ -81,7 +87,8 @@ def read_message(body: Json, known: frozenset[str]) -> Asked:
         said=read.said,
         result=read.result,
         media=media,
-        tools={tool["name"]: tool["input_schema"] for tool in body.get("tools", ()) if "input_schema" in tool},
+        tools={**functions, **schemas_of(own)},
+        own_tools=own,
         choice=choice["name"] if choice["type"] == "tool" else {"any": "required"}.get(choice["type"], choice["type"]),
         schema=_schema(body),
         reasons=thinking["type"] != "disabled",
@@ -124,6 +131,7 @@ def _read_turns(messages: list[Json], media: list[str], *, thinks: bool) -> Read
         "corresponding `tool_use` block in the previous message.",
         "`tool_use` ids were found without `tool_result` blocks immediately after: {id}.",
     )
+    uses = Uses()
     if messages[0]["role"] != "user":
         raise Trouble("invalid", "messages: first message must use the user role")
     for place, message in enumerate(messages):
@@ -137,8 +145,12 @@ def _read_turns(messages: list[Json], media: list[str], *, thinks: bool) -> Read
         if message["role"] == "user":
             _read_user(blocks, read, calls, media)
             calls.close()
+            if any(block["type"] != "tool_result" for block in blocks):
+                # With results of calls alone, the turn goes on, and so does what paused beside them.
+                uses.close()
         elif message["role"] == "assistant":
             calls.close()
+            uses.read(blocks)
             _read_assistant(blocks, read, calls, thinks=thinks)
         else:
             raise Trouble("invalid", f'messages: Unexpected role "{message["role"]}".')
@@ -200,22 +212,26 @@ def _read_assistant(blocks: list[Json], read: Reading, calls: Calls, *, thinks: 
     read.assistant(text_of(blocks))
 
 
-def whole_message(said: Said) -> Json:
+def whole_message(said: Said, asked: Asked) -> Json:
+    found = _search(said, asked)
     blocks: list[Json] = []
     if said.reasoning:
         blocks.append({"type": "thinking", "thinking": said.thoughts, "signature": said.signature})
+    blocks += found
     if said.text:
-        blocks.append({"type": "text", "text": said.whole_text})
+        cited = [citation_of(result) for result in found[1:]]
+        blocks.append({"type": "text", "text": said.whole_text, **({"citations": cited} if cited else {})})
     for call in said.calls:
         blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments})
-    message = {**_head(said), "content": blocks, "stop_reason": _STOP[said.finish], "usage": _usage(said)}
-    return message
+    usage = {**_usage(said), **_searched(found)}
+    return {**_head(said), "content": blocks, "stop_reason": _STOP[said.finish], "usage": usage}
 
 
-def events_of(said: Said) -> Iterator[Json]:
+def events_of(said: Said, asked: Asked) -> Iterator[Json]:
+    found = _search(said, asked)
     start = {**_head(said), "content": [], "stop_reason": None, "usage": {**_usage(said), "output_tokens": 1}}
     yield {"type": "message_start", "message": start}
-    for index, (block, deltas) in enumerate(_blocks(said)):
+    for index, (block, deltas) in enumerate(_blocks(said, found)):
         yield {"type": "content_block_start", "index": index, "content_block": block}
         if index == 0:
             yield {"type": "ping"}
@@ -223,21 +239,38 @@ def events_of(said: Said) -> Iterator[Json]:
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
     stop = {"stop_reason": _STOP[said.finish], "stop_sequence": None}
-    yield {"type": "message_delta", "delta": stop, "usage": _output(said)}
+    yield {"type": "message_delta", "delta": stop, "usage": {**_output(said), **_searched(found)}}
     yield {"type": "message_stop"}
 
 
-def _blocks(said: Said) -> Iterator[tuple[Json, list[Json]]]:
+def _search(said: Said, asked: Asked) -> Sequence[Json]:
+    """The use of a search and its result, or nothing."""
+    if asked.choice == "none" or asked.last != "user":
+        return ()
+    return searches(said, asked.own_tools, asked.said) or ()
+
+
+def _blocks(said: Said, found: Sequence[Json]) -> Iterator[tuple[Json, list[Json]]]:
     if said.reasoning:
         deltas: list[Json] = [{"type": "thinking_delta", "thinking": piece} for piece in said.reasoning]
         signed = {"type": "signature_delta", "signature": said.signature}
         yield {"type": "thinking", "thinking": "", "signature": ""}, [*deltas, signed]
+    if found:
+        use, result = found
+        query = ["", *fragments_of(json.dumps(use["input"]))]
+        yield {**use, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in query]
+        yield result, []
     if said.text:
-        yield {"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in said.text]
+        cited = [{"type": "citations_delta", "citation": citation_of(result)} for result in found[1:]]
+        yield {"type": "text", "text": ""}, [*cited, *({"type": "text_delta", "text": piece} for piece in said.text)]
     for call in said.calls:
         use = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
         pieces = ["", *call.fragments]
         yield use, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+
+
+def _searched(found: Sequence[Json]) -> Json:
+    return {"server_tool_use": {"web_search_requests": 1, "web_fetch_requests": 0}} if found else {}
 
 
 def _head(said: Said) -> Json:

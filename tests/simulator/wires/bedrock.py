@@ -74,19 +74,19 @@ class Bedrock:
             return _read(body, model, stream)
         if body.get("anthropic_version") != "bedrock-2023-05-31":
             raise Trouble("invalid", "anthropic_version: Field required")
-        asked = anthropic.read_message(body, _INVOKED)
+        asked = anthropic.read_message(body, _INVOKED, {})
         return replace(asked, model=model, stream=stream, options=frozenset(["invoke"]))
 
     def whole(self, said: Said, asked: Asked) -> bytes:
         if "invoke" in asked.options:
-            return dump(anthropic.whole_message(said))
+            return dump(anthropic.whole_message(said, asked))
         message = {"role": "assistant", "content": list(_blocks(said))}
         answer = {"output": {"message": message}, "stopReason": _STOP[said.finish]}
         return dump({**answer, "usage": _usage(said), "metrics": {"latencyMs": 1}})
 
     def events(self, said: Said, asked: Asked) -> Iterator[bytes]:
         if "invoke" in asked.options:
-            for event in anthropic.events_of(said):
+            for event in anthropic.events_of(said, asked):
                 if event["type"] == "message_stop":
                     event = {**event, "amazon-bedrock-invocationMetrics": {"outputTokenCount": said.completion_tokens}}
                 yield _frame("chunk", {"bytes": base64.b64encode(json.dumps(event).encode()).decode()})

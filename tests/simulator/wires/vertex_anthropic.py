@@ -12,6 +12,7 @@ from tests.simulator.http import Reply, Request
 from tests.simulator.said import Said
 from tests.simulator.trouble import Trouble
 from tests.simulator.wires.anthropic import Anthropic, read_message
+from tests.simulator.wires.anthropic_tools import OWN
 from tests.simulator.wires.google import Google
 from tests.simulator.wires.wire import EVENTS, Target
 
@@ -22,6 +23,8 @@ _KNOWN = words(
     "anthropic_version max_tokens messages metadata output_config stop_sequences stream system temperature thinking "
     "tool_choice tools top_k top_p"
 )
+# https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool#dynamic-filtering
+_OWN = {kind: members for kind, members in OWN.items() if not kind.startswith(("web_fetch_", "web_search_2026"))}
 _OF_THE_PLATFORM = ("auth", "rate_limit")
 """What Google says before the model is reached."""
 
@@ -42,7 +45,7 @@ class VertexAnthropic:
             raise Trouble("invalid", "anthropic_version: Field required")
         if bool(body.get("stream")) != target.stream:
             raise Trouble("invalid", "stream: does not fit the address")
-        return replace(read_message(body, _KNOWN), model=str(target.model))
+        return replace(read_message(body, _KNOWN, _OWN), model=str(target.model))
 
     def whole(self, said: Said, asked: Asked) -> bytes:
         return self._model.whole(said, asked)

@@ -274,7 +274,7 @@ def test_fallbacks_are_models_to_try_next() -> None:
         ({"max_tokens": 0}, "max_tokens"),
         ({"model": None}, "model"),
         ({"messages": []}, "messages"),
-        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0.type: web_search_20250305"),
+        ({"tools": [{"type": "code_execution_20250825"}]}, "tools.0.type: code_execution_20250825"),
         ({"tools": [{"type": "openrouter:web_search"}]}, "tools.0.type: openrouter:web_search"),
         ({"tools": [{"name": "weather"}]}, "tools.0.input_schema"),
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
@@ -311,6 +311,7 @@ def test_what_ran_at_openrouters_own_is_dropped() -> None:
 THOUGHT = {"type": "thinking", "thinking": "a", "signature": "turnpike.1.e30"}
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
 DOCUMENT = {"type": "document", "title": "A", "source": {"type": "content", "content": [TEXT, IMAGE]}}
+SEARCHED = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [TEXT, IMAGE, DOCUMENT], "is_error": True}
 BODY: Any = {
     "model": "acme/chat",
@@ -318,10 +319,13 @@ BODY: Any = {
     "system": [{**TEXT, "cache_control": MARK}],
     "messages": [
         {"role": "user", "content": [TEXT, IMAGE, DOCUMENT]},
-        {"role": "assistant", "content": [THOUGHT, {"type": "redacted_thinking", "data": "aGk="}, TEXT, USE]},
+        {"role": "assistant", "content": [THOUGHT, {"type": "redacted_thinking", "data": "aGk="}, TEXT, SEARCHED, USE]},
         {"role": "user", "content": [RESULT]},
     ],
-    "tools": [TOOL],
+    "tools": [
+        TOOL,
+        {"type": "web_search_20260318", "name": "web_search", "max_uses": 2, "allowed_callers": ["direct"]},
+    ],
     "tool_choice": {"type": "auto"},
     "thinking": {"type": "enabled", "budget_tokens": 2000},
     "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {}}},

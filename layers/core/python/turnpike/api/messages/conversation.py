@@ -8,6 +8,7 @@ import orjson
 from turnpike.api.messages.thoughts import detail_of_redacted, detail_of_thinking, text_of
 from turnpike.domain.chat import Message
 from turnpike.domain.errors import InvalidRequest
+from turnpike.domain.native import PART, native_part
 
 Block = Mapping[str, Any]
 Part = dict[str, Any]
@@ -17,7 +18,7 @@ _DROPPED = frozenset({"openrouter_bash_tool_result", "openrouter_shell_tool_resu
 
 
 def build_messages(system: str | Sequence[Block] | None, turns: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """From a validated body. Raises InvalidRequest for blocks that only Anthropic's own tools could read."""
+    """From a validated body. Raises InvalidRequest for blocks that nobody could read."""
     messages: list[Message] = []
     if system:
         messages.append({"role": "system", "content": _content(system, "system")})
@@ -59,7 +60,7 @@ def _result(block: Block, path: str) -> Message:
 
 def _answer(blocks: Sequence[Block], path: str) -> Message:
     """An earlier answer. Its thoughts know their places, so that they can be put back there."""
-    texts: list[Part] = []
+    said: list[Part] = []
     calls: list[dict[str, Any]] = []
     details: list[dict[str, Any]] = []
     place, after_text = 0, False
@@ -68,7 +69,7 @@ def _answer(blocks: Sequence[Block], path: str) -> Message:
         if kind in _DROPPED:
             continue
         if kind == "text":
-            texts += _parts(block, path)
+            said += _parts(block, path)
             place += not after_text
             after_text = True
             continue
@@ -78,11 +79,13 @@ def _answer(blocks: Sequence[Block], path: str) -> Message:
             details.append(detail_of_thinking(block["thinking"], block.get("signature") or "", place))
         elif kind == "redacted_thinking":
             details.append(detail_of_redacted(block["data"], place))
+        elif _is_native(kind):
+            said.append(native_part("messages", block))
         else:
             raise _refusal(block, path)
         place += 1
         after_text = False
-    message: dict[str, Any] = {"role": "assistant", "content": _joined(texts)}
+    message: dict[str, Any] = {"role": "assistant", "content": _joined(said)}
     if calls:
         message["tool_calls"] = calls
     if details:
@@ -103,11 +106,26 @@ def _call(block: Block) -> dict[str, Any]:
     return _marked(call, block)
 
 
-def _joined(texts: Sequence[Part]) -> str | list[Part] | None:
-    """One text, unless a mark stands between its parts: an answer is cut where it cites, and not where it pauses."""
-    if any("cache_control" in part for part in texts):
-        return list(texts)
-    return "".join(part["text"] for part in texts) if texts else None
+def _is_native(kind: str) -> bool:
+    """Whether it came of a tool that Anthropic runs. What an MCP server said came of none that is to be had here."""
+    return kind == "server_tool_use" or (kind.endswith("_tool_result") and not kind.startswith("mcp_"))
+
+
+def _joined(parts: Sequence[Part]) -> str | list[Part] | None:
+    """One text, unless a mark or a native block stands between its parts: an answer is cut where it cites, and not
+    where it pauses.
+    """
+    if any("cache_control" in part for part in parts):
+        return list(parts)
+    joined: list[Part] = []
+    for part in parts:
+        if joined and joined[-1]["type"] == part["type"] == "text":
+            joined[-1] = {"type": "text", "text": joined[-1]["text"] + part["text"]}
+        else:
+            joined.append(part)
+    if any(part["type"] == PART for part in joined):
+        return joined
+    return joined[0]["text"] if joined else None
 
 
 def _content(content: str | Iterable[Block], path: str) -> Any:
@@ -164,7 +182,7 @@ def _marked(part: dict[str, Any], block: Block) -> dict[str, Any]:
 
 def _refusal(block: Block, path: str) -> InvalidRequest:
     return InvalidRequest(
-        f"a block of type {str(block['type'])[:64]} cannot stand here; this deployment has none of Anthropic's own "
-        "tools, so leave out what came of them",
+        f"a block of type {str(block['type'])[:64]} cannot stand here; it is of no tool that this deployment has, so "
+        "leave it out",
         field=path,
     )

@@ -26,11 +26,13 @@ def present_stop(call: Call, *, stops: Sequence[str], refusal: str) -> dict[str,
     }
 
 
-def present_message_usage(call: Call) -> dict[str, Any]:
-    """Here what the cache read and wrote is not counted among the rest of the prompt."""
+def present_message_usage(call: Call, *, fetches: int) -> dict[str, Any]:
+    """Here what the cache read and wrote is not counted among the rest of the prompt. `fetches` are of pages, which
+    cost nothing of their own and are counted where they are told.
+    """
     usage = call.usage
     written, hourly = usage.cache_write_tokens, usage.cache_write_1h_tokens
-    searches = {"web_search_requests": call.web_searches, "web_fetch_requests": 0}
+    used = {"web_search_requests": call.web_searches, "web_fetch_requests": fetches}
     return {
         "input_tokens": max(usage.prompt_tokens - usage.cached_tokens - written, 0),
         "cache_creation_input_tokens": written,
@@ -41,7 +43,7 @@ def present_message_usage(call: Call) -> dict[str, Any]:
         },
         "output_tokens": usage.completion_tokens,
         "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
-        "server_tool_use": searches if call.web_searches else None,
+        "server_tool_use": used if any(used.values()) else None,
         "service_tier": "standard" if call.service_tier == "default" else call.service_tier,
         "inference_geo": None,
         **present_cost(call),

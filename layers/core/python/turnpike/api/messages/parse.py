@@ -1,6 +1,6 @@
 """From a body of Anthropic's Messages to the canonical request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,8 @@ from starlette.datastructures import Headers
 from turnpike.api.inference.request import build_request
 from turnpike.api.messages.conversation import build_messages
 from turnpike.api.messages.errors import ThreadRefused
-from turnpike.api.messages.schema import MessagesBody, OtherTool, Thinking, ToolChoice
+from turnpike.api.messages.schema import MessagesBody, Thinking, ToolChoice
+from turnpike.api.messages.tools import function_tools, native_tools
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
@@ -44,8 +45,9 @@ def parse_prompt(body: MessagesBody, content: Mapping[str, Any], headers: Header
         user=body.metadata.user_id if body.metadata else None,
         beta_headers=("anthropic-beta", "x-anthropic-beta"),
     )
+    own = native_tools(body, content.get("tools") or ())
     # Clients have to send a limit, and send a high one whatever they expect.
-    return replace(request, takes_less=True)
+    return replace(request, takes_less=True, native_tools=own, dialect="messages" if own else None)
 
 
 def _parameters(body: MessagesBody, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,8 +56,9 @@ def _parameters(body: MessagesBody, content: Mapping[str, Any]) -> dict[str, Any
         parameters["stop"] = body.stop_sequences
     if body.service_tier:
         parameters["service_tier"] = _SERVICE_TIERS.get(body.service_tier, body.service_tier)
-    if body.tools:
-        parameters["tools"] = _tools(body, content["tools"])
+    functions = function_tools(content.get("tools") or ())
+    if functions:
+        parameters["tools"] = functions
     if body.tool_choice:
         parameters.update(_tool_choice(body.tool_choice))
     form = (body.output_config.format if body.output_config else None) or body.output_format
@@ -64,24 +67,6 @@ def _parameters(body: MessagesBody, content: Mapping[str, Any]) -> dict[str, Any
         parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
     parameters.update(_reasoning(body.thinking, body.output_config.effort if body.output_config else None))
     return parameters
-
-
-def _tools(body: MessagesBody, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    for place, tool in enumerate(body.tools or ()):
-        if isinstance(tool, OtherTool):
-            raise InvalidRequest(
-                f"{tool.type[:64]} is a tool of the provider's own, and this deployment has none of them; "
-                "send tools with an input_schema and run them yourself",
-                field=f"tools.{place}.type",
-            )
-    return [_tool(tool) for tool in given]
-
-
-def _tool(given: Mapping[str, Any]) -> dict[str, Any]:
-    function = {"name": given["name"], "parameters": given["input_schema"]}
-    function.update({name: given[name] for name in ("description", "strict") if given.get(name) is not None})
-    tool: dict[str, Any] = {"type": "function", "function": function}
-    return tool if given.get("cache_control") is None else {**tool, "cache_control": given["cache_control"]}
 
 
 def _tool_choice(given: ToolChoice) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from turnpike.api.inference.skin import Asked, Call
 from turnpike.api.messages.ending import present_message_usage, present_stop
 from turnpike.api.messages.errors import present_message_error
 from turnpike.api.messages.thoughts import Detail, data_of, key_of, signature_of, text_of
-from turnpike.api.messages.whole import citation_of, content_of
+from turnpike.api.messages.whole import citation_of, content_of, is_fetch
 from turnpike.domain.chat import Completion, Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
-_TEXT, _NOTHING = "text", None
+_TEXT, _NATIVE, _NOTHING = "text", "native", None
 _END = b"}}\n\n"
 _NO_STOP = {"stop_reason": None, "stop_sequence": None, "stop_details": None, "container": None}
 _NO_USAGE = {
@@ -46,6 +46,7 @@ class MessagesPresenter:
         "_broken",
         "_call",
         "_count",
+        "_fetches",
         "_held",
         "_hides",
         "_last",
@@ -80,18 +81,19 @@ class MessagesPresenter:
         self._unended: list[int] = []
         self._unnamed: dict[int, dict[str, str]] = {}
         self._refusal = ""
+        self._fetches = 0
         self._broken: TurnpikeError | None = None
 
     def present_completion(self, completion: Completion) -> dict[str, Any]:
         choice = next(iter(completion.choices), None)
-        message: Mapping[str, Any] = choice.message if choice else {}
         refused = choice is not None and choice.finish_reason == "content_filter"
-        refusal = str(message.get("refusal") or "") if refused else ""
+        refusal = str(choice.message.get("refusal") or "") if choice and refused else ""
+        content = content_of(choice, hides=self._hides, refused=refused) if choice else []
         return {
             **self._head(),
-            "content": content_of(message, hides=self._hides, refused=refused),
+            "content": content,
             **present_stop(self._call, stops=self._stops, refusal=refusal),
-            "usage": present_message_usage(self._call),
+            "usage": present_message_usage(self._call, fetches=sum(map(is_fetch, content))),
             **self._metadata(),
         }
 
@@ -119,9 +121,12 @@ class MessagesPresenter:
         self._close(out)
         out += [_event("content_block_stop", {"index": block}) for block in self._unended]
         stop = present_stop(self._call, stops=self._stops, refusal=self._refusal)
-        out.append(_event("message_delta", {"delta": stop, "usage": present_message_usage(self._call)}))
+        out.append(_event("message_delta", {"delta": stop, "usage": self._usage()}))
         out.append(_event("message_stop", self._metadata()))
         return b"".join(out)
+
+    def _usage(self) -> dict[str, Any]:
+        return present_message_usage(self._call, fetches=self._fetches)
 
     def _begin(self, out: list[bytes]) -> None:
         self._begun = True
@@ -144,6 +149,8 @@ class MessagesPresenter:
         if delta.tool_calls:
             for fragment in delta.tool_calls:
                 self._use(fragment, out)
+        if delta.native and delta.native["dialect"] == "messages":
+            self._pass_on(delta.native["item"], out)
         if delta.extra:
             self._cite(delta.extra.get("annotations") or (), out)
 
@@ -200,6 +207,17 @@ class MessagesPresenter:
             # Each says whose it is.
             prefix = self._prefix if self._open == index else _prefix(block, b'"input_json_delta","partial_json":')
             out.append(prefix + orjson.dumps(arguments) + _END)
+
+    def _pass_on(self, block: Mapping[str, Any], out: list[bytes]) -> None:
+        """An input comes as JSON behind its block, as in Anthropic's own streams; of the others the block is all."""
+        self._fetches += is_fetch(block)
+        given = block.get("input")
+        if not isinstance(given, dict):
+            self._start(_NATIVE, block, b"", out)
+        else:
+            self._start(_NATIVE, {**block, "input": {}}, b'"input_json_delta","partial_json":', out)
+            out.append(self._prefix + orjson.dumps(orjson.dumps(given).decode()) + _END)
+        self._close(out)
 
     def _cite(self, annotations: Sequence[Mapping[str, Any]], out: list[bytes]) -> None:
         """A block ends with what it cites, as Anthropic's do."""

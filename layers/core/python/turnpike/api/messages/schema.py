@@ -212,6 +212,7 @@ class MessagesBody(RoutedBody):
     cache_control: CacheControl | None = None
     service_tier: str | None = None
     thread: Any = None
+    mcp_servers: Any = None
     # OpenRouter's own.
     fallbacks: Annotated[list[_Fallback], Field(max_length=3)] | None = None
 

@@ -6,15 +6,15 @@ from typing import Any
 import orjson
 
 from turnpike.api.messages.thoughts import CLAUDE, Detail, data_of, signature_of, text_of
+from turnpike.domain.chat import Choice
 
 Block = dict[str, Any]
 
 
-def content_of(message: Mapping[str, Any], *, hides: bool, refused: bool) -> list[Block]:
+def content_of(choice: Choice, *, hides: bool, refused: bool) -> list[Block]:
     """`hides`: whether the text of thoughts is left out; `refused`: whether a refusal is told beside the content."""
-    said = [message.get("content"), None if refused else message.get("refusal")]
-    text = "".join(filter(None, said))
-    groups = [_text_block(text, message.get("annotations") or ())] if text else []
+    message = choice.message
+    groups = _said_blocks(choice, "" if refused else message.get("refusal") or "")
     groups += [_use_block(call) for call in message.get("tool_calls") or ()]
     blocks: list[Block] = []
     for detail in _details_of(message):
@@ -26,6 +26,35 @@ def content_of(message: Mapping[str, Any], *, hides: bool, refused: bool) -> lis
             blocks.append(groups.pop(0))
         blocks.append(block)
     return blocks + groups
+
+
+def is_fetch(block: Mapping[str, Any]) -> bool:
+    """Whether it says that a page was fetched. An error has a member of its own for what went wrong."""
+    return block.get("type") == "web_fetch_tool_result" and "error_code" not in (block.get("content") or ())
+
+
+def _said_blocks(choice: Choice, refusal: str) -> list[Block]:
+    """Texts, and the blocks that only this API has, where they stand between them."""
+    annotations: Sequence[Mapping[str, Any]] = choice.message.get("annotations") or ()
+    mine = [part for part in choice.parts or () if part["type"] == "text" or part["dialect"] == "messages"]
+    if all(part["type"] == "text" for part in mine):
+        text = (choice.message.get("content") or "") + refusal
+        return [_text_block(text, annotations)] if text else []
+    blocks: list[Block] = []
+    end = 0
+    for part in mine:
+        if part["type"] != "text":
+            blocks.append(dict(part["item"]))
+            continue
+        start, end = end, end + len(part["text"])
+        blocks.append(_text_block(part["text"], [each for each in annotations if start <= _place_of(each) < end]))
+    return [*blocks, _text_block(refusal, ())] if refusal else blocks
+
+
+def _place_of(annotation: Mapping[str, Any]) -> int:
+    """The character of the answer at which what it cites begins."""
+    place = (annotation.get("url_citation") or {}).get("start_index")
+    return place if isinstance(place, int) else 0
 
 
 def citation_of(annotation: Mapping[str, Any]) -> Block | None:
