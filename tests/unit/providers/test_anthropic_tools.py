@@ -26,6 +26,7 @@ BASH = {"type": "bash_20250124", "name": "bash"}
 USE = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "cats"}}
 RESULT = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
 PLAIN = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+ROME = {"type": "approximate", "city": "Rome"}
 ENDPOINT = Endpoint(
     "anthropic/claude",
     "anthropic",
@@ -103,6 +104,8 @@ def test_calls_of_before_do_not_keep_it_from_searching() -> None:
             {"user_location": {"type": "approximate", "timezone": "Europe/Paris"}},
         ),
         ({"user_location": {"type": "approximate", "approximate": {}}}, {}),
+        ({"user_location": "Paris", "allowed_domains": "a.test", "excluded_domains": [1], "max_uses": "9"}, {}),
+        ({"user_location": {"approximate": "Paris", "city": "Rome"}, "max_uses": -1}, {"user_location": ROME}),
     ],
 )
 def test_options_of_a_search_in_anthropics_words(options: dict[str, Any], added: dict[str, Any]) -> None:

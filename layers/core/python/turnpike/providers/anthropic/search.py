@@ -1,7 +1,7 @@
 """Claude's own search of the web: https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from turnpike.domain.errors import InvalidRequest
@@ -24,22 +24,30 @@ def search_tool(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InvalidRequest for domains that the API has no words for.
     """
-    tool: dict[str, Any] = {"type": _PLAIN, "name": "web_search", "max_uses": options.get("max_uses") or EXPECTED}
-    named = [(member, options[given]) for given, member in _DOMAINS.items() if options.get(given)]
-    if len(named) > 1:
+    limit = options.get("max_uses")
+    most = limit if isinstance(limit, int) and limit > 0 else EXPECTED
+    tool: dict[str, Any] = {"type": _PLAIN, "name": "web_search", "max_uses": most}
+    named = {member: _domains(options.get(given)) for given, member in _DOMAINS.items()}
+    if all(named.values()):
         raise InvalidRequest("Claude's search takes either allowed or excluded domains", field="web_search_options")
-    tool.update((member, _domains(given)) for member, given in named)
-    location = options.get("user_location") or {}
+    tool.update((member, domains) for member, domains in named.items() if domains)
+    location = _object(options.get("user_location"))
     # OpenAI has the place in a member of its own.
-    place = location.get("approximate") or location
+    place = _object(location.get("approximate")) or location
     known = {name: place[name] for name in _LOCATION if place.get(name)}
     if known:
         tool["user_location"] = {"type": "approximate", **known}
     return tool
 
 
-def _domains(given: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(map(_domain, given)))
+def _object(given: object) -> Mapping[str, Any]:
+    """Of options nobody checks more than that they are an object."""
+    return given if isinstance(given, dict) else {}
+
+
+def _domains(given: object) -> list[str]:
+    domains = given if isinstance(given, list) else []
+    return list(dict.fromkeys(_domain(each) for each in domains if isinstance(each, str)))
 
 
 def _domain(given: str) -> str:
