@@ -81,7 +81,7 @@ def test_those_that_are_passed_on_go_as_they_are() -> None:
     assert [tool["function"]["name"] for tool in request.parameters["tools"]] == ["weather"]
     assert request.native_tools == (
         NativeTool("messages", SEARCH, searches=3),
-        NativeTool("messages", FETCH),
+        NativeTool("messages", FETCH, fetches=3),
         NativeTool("messages", BASH),
     )
     assert request.dialect == "messages"
@@ -283,6 +283,13 @@ async def test_searches_are_held_for_and_charged_once(stream: bool) -> None:
     assert round(usage["cost"] * 1e9) == 1000 * 1_000 + 50 * 2_000 + 2 * 10_000_000
     [(generation, answered)] = world.sent_events()
     assert (generation.cost, generation.usage.web_search_requests, answered) == (21_100_000, 2, True)
+
+
+async def test_pages_are_held_for_by_what_is_read_of_them() -> None:
+    for most, expected in ((1, 1), (9, 3)):
+        world = World({"one": [SCRIPT]}, ABLE)
+        assert (await ask(world, tools=[{**FETCH, "max_uses": most}])).status == 200
+        assert 0 < world.ledger.get_balance(ACCOUNT).held - expected * 10_000_000 < 500_000
 
 
 async def test_where_nobody_has_them_the_error_says_so() -> None:

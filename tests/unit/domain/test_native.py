@@ -57,6 +57,22 @@ def test_wire_formats_that_know_an_api(wire: str | None, dialect: str | None) ->
     assert dialect_of(wire) == dialect
 
 
+@pytest.mark.parametrize(
+    ("wire", "kind", "known"),
+    [
+        ("anthropic", "web_fetch_20250910", True),
+        ("vertex_anthropic", "web_fetch_20250910", False),
+        ("vertex_anthropic", "web_search_20250305", True),
+        ("vertex_anthropic", "web_search_20260318", False),
+        ("vertex_anthropic", "bash_20250124", True),
+        ("openai_responses", "bash_20250124", False),
+        (None, "bash_20250124", False),
+    ],
+)
+def test_a_platform_may_lack_a_tool_of_its_api(wire: str | None, kind: str, known: bool) -> None:
+    assert NativeTool("messages", {"type": kind}).is_known_to(wire) is known
+
+
 def test_only_endpoints_of_the_same_api_are_asked() -> None:
     endpoints = [
         endpoint("plain"),

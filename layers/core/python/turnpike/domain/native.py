@@ -38,6 +38,8 @@ class NativeTool:
     declared: Mapping[str, Any]
     searches: int = 0
     """How often it is expected to search the web, which costs extra; 0 where it cannot."""
+    fetches: int = 0
+    """How often it is expected to read a page, which costs the tokens of that alone."""
 
     def __repr__(self) -> str:
         return f"NativeTool({self.dialect}, {str(self.declared.get('type'))[:64]})"

@@ -80,9 +80,10 @@ class CompleteChat:
         attempts = await self.open_attempts(principal, request, catalog, route, origin, prompt_tokens)
         sent_tokens = _most_sent(request, attempts.endpoints, catalog, prompt_tokens)
         searches = _native_searches(request, route)
-        if searches and any(endpoint.dialect for endpoint in route):
+        found = searches + sum(tool.fetches for tool in request.native_tools)
+        if found and any(endpoint.dialect for endpoint in route):
             # What is found is read like a prompt, and paid for like one.
-            sent_tokens += searches * TOKENS_PER_SEARCH
+            sent_tokens += found * TOKENS_PER_SEARCH
         now = self.now()
         admission = await self.admit(
             principal,

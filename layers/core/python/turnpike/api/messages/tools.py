@@ -58,7 +58,8 @@ def _native(kind: str, given: Mapping[str, Any], path: str) -> NativeTool:
         # The later versions filter what they find with code unless they are told not to. It is free of charge, but a
         # turn that waits for the client can only go on by the name of its container, and that is not the client's.
         declared = {**declared, "allowed_callers": ["direct"]}
-    return NativeTool("messages", declared, searches=_expected(declared, path) if searches else 0)
+    expected = _expected(declared, path)
+    return NativeTool("messages", declared, **{"searches" if searches else "fetches": expected})
 
 
 def _uncalled_by_code(given: Mapping[str, Any], path: str) -> Mapping[str, Any]:
