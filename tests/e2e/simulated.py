@@ -133,8 +133,11 @@ SEARCH_NANO_USD = 10_000_000
 SEARCHING: Mapping[str, tuple[str, str]] = {
     "anthropic": ("sim-anthropic", "claude-sonnet-4-5"),
     "vertex": ("sim-vertex-anthropic", "claude-sonnet-4-5@20250929"),
+    "responses": ("sim-openai-responses", "gpt-5.4"),
+    "chat": ("sim-openai", "gpt-5-mini"),
 }
-"""Provider and upstream model of `sim/searching-<name>`."""
+"""Provider and upstream model of `sim/searching-<name>`; the last speaks chat completions, and Responses for its own
+tools."""
 _SEARCHING = """
 [[models]]
 id = "sim/searching-{name}"
@@ -284,6 +287,8 @@ def catalog() -> str:
         )
         for name, (provider, model) in DRAWING.items()
     ]
+    parts.append(_PROVIDER.format(slug="sim-openai", name="Simulated OpenAI", wire="openai_compatible"))
+    parts.append('tool_wire = "openai_responses"\n')
     parts += [
         _SEARCHING.format(name=name, provider=provider, upstream_model=upstream)
         for name, (provider, upstream) in SEARCHING.items()
@@ -295,6 +300,7 @@ def variables(address: str) -> dict[str, str]:
     """Keys and addresses of all the providers."""
     paths = {slug_of(wire): f"/{tested.mount}{tested.path}" for wire, tested in WIRES.items()}
     paths |= dict.fromkeys(("sim-spare", "openai", "xai", "openrouter"), "/openai_compatible/v1")
+    paths["sim-openai"] = "/v1"  # Of both of its APIs.
     found: dict[str, str] = {}
     for slug, path in paths.items():
         prefix = slug.upper().replace("-", "_")

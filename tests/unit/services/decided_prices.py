@@ -39,6 +39,25 @@ DIFFERENCES = (
     ),
     Difference(
         "google-vertex",
+        {
+            f"claude-{name}": {"web_searches_kcount": "10"}
+            for name in (
+                "haiku-4-5@20251001",
+                "opus-4@20250514",
+                "opus-4-1@20250805",
+                "opus-4-5@20251101",
+                "opus-4-6",
+                "opus-4-7",
+                "sonnet-4@20250514",
+                "sonnet-4-5@20250929",
+                "sonnet-4-6",
+            )
+        },
+        "neither list has a price of Claude's searches there; Anthropic's is taken",
+        "https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool#usage-and-pricing",
+    ),
+    Difference(
+        "google-vertex",
         # Sound is written too, and the calculator wants a price for it.
         {"gemini-2.5-flash": {"cache_write_mtok": "0.383", "cache_audio_write_mtok": "0.383"}},
         "models.dev has the price of a prompt with five minutes of storage; Gemini reports no writes to bill by it",
@@ -89,17 +108,6 @@ Friday": https://api-docs.deepseek.com/quick_start/pricing
 """
 DIGITS = Context(prec=12)
 """More of them are what is left of somebody's floating point, as in OpenRouter's 0.08333333333333334."""
-
-
-SEARCHES = {
-    # https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool#usage-and-pricing
-    "google-vertex": ("claude-", "10"),
-    # https://docs.x.ai/developers/pricing
-    "xai": ("grok-", "5"),
-}
-"""By provider: how the ids of its models begin that search the web, and what a thousand searches cost, which
-genai-prices does not say.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +170,6 @@ def decided_cost(listed: Listed, drawn: Drawn, at: datetime) -> Decimal:
     prices = copy(listed.model.get_prices(at, context_of(listed)))
     if is_borrowed(listed):
         prices = own_prices(listed.upstream_model)
-    if lacks_search(listed, at):
-        prices.__dict__["web_searches_kcount"] = Decimal(SEARCHES[listed.provider][1])
     for difference in DIFFERENCES:
         if difference.provider == listed.provider:
             decided = difference.prices.get(listed.upstream_model, {})
@@ -175,13 +181,6 @@ def decided_cost(listed: Listed, drawn: Drawn, at: datetime) -> Decimal:
 
 def context_of(listed: Listed) -> dict[str, str] | None:
     return {"service_tier": listed.tier} if listed.tier else None
-
-
-def lacks_search(listed: Listed, at: datetime) -> bool:
-    """Whether the calculator has no price for what it searches."""
-    start, _ = SEARCHES.get(listed.provider, ("-", ""))
-    searches = listed.pricing.web_search is not None and listed.upstream_model.startswith(start)
-    return searches and listed.model.get_prices(at, context_of(listed)).web_searches_kcount is None
 
 
 def is_borrowed(listed: Listed) -> bool:

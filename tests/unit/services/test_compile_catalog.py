@@ -356,25 +356,6 @@ class TestPrices:
         with pytest.raises(CatalogFileError, match="hours_on holds 'someday'"):
             settings(sources=sources.replace("monday", "someday"))
 
-    @pytest.mark.parametrize("pattern", ["gpt-.*", "o.*"])
-    def test_of_a_search_are_told_where_the_price_lists_have_none(self, pattern: str) -> None:
-        sources = SOURCES.replace('author = "openai"', f'author = "openai"\nsearches = [["{pattern}", "0.0125"]]')
-        listed = genai_prices()
-        assert (
-            endpoint(compiled(settings=settings(sources=sources)).artefact, "openai/gpt-9", 1)["pricing"]["web_search"]
-            == "0.01"
-        )
-        del listed[0]["models"][0]["prices"]["web_searches_kcount"]
-        found = compiled(genai_prices=listed, settings=settings(sources=sources))
-        price = endpoint(found.artefact, "openai/gpt-9", 1)["pricing"].get("web_search")
-        assert price == ("0.0125" if pattern == "gpt-.*" else None)
-
-    @pytest.mark.parametrize("price", ["0", "-1", "free", "1e9"])
-    def test_of_a_search_are_prices(self, price: str) -> None:
-        sources = SOURCES.replace('author = "openai"', f'author = "openai"\nsearches = [[".*", "{price}"]]')
-        with pytest.raises(CatalogFileError, match="which is no price of a search"):
-            compiled(settings=settings(sources=sources))
-
     def test_with_other_steps_disagree(self) -> None:
         data, prices = models_dev(), genai_prices()
         data["openai"]["models"]["gpt-9"]["cost"]["context_over_200k"] = {"input": 2, "output": 4}

@@ -29,7 +29,6 @@ from tests.unit.services.decided_prices import (
     decided_cost,
     has_residue,
     is_borrowed,
-    lacks_search,
     their_cost,
 )
 from tests.unit.services.drawn_usage import Drawn, draw
@@ -196,10 +195,9 @@ def test_nearly_all_prices_are_those_of_genai_prices(lists: list[Listed]) -> Non
     residues = {(listed.provider, listed.upstream_model) for listed in lists if has_residue(listed, START)}
     weekends = {mark for mark in differing if mark[0] == WEEKENDS_OFF_PEAK}
     assert weekends == {("deepseek", "deepseek-v4-flash"), ("deepseek", "deepseek-v4-pro")}
-    searching = {(listed.provider, listed.upstream_model) for listed in lists if lacks_search(listed, START)}
-    assert residues | searching <= differing
-    assert differing - told - borrowed - residues - weekends - searching == set()
-    assert len(differing - searching) < len(lists) / 10
+    assert residues <= differing
+    assert differing - told - borrowed - residues - weekends == set()
+    assert len(differing) < len(lists) / 10
 
 
 def dated() -> tuple[list[Any], list[date]]:
