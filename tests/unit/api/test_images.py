@@ -29,7 +29,8 @@ COST = (10 * 1 + 10 * 2 + 100 * 30) / 1_000_000
 def client(scripts: dict[str, list[Script]], credit_usd: str = "10") -> Client:
     served = [endpoint(name, pricing=PRICING, upstream_model="gpt-image-2") for name in scripts]
     world = World(scripts, *served, credit_usd=credit_usd)
-    models = [replace(model, output_modalities=("image",)) for model in world.catalog.models]
+    made = {"input_modalities": ("text", "image"), "output_modalities": ("image",)}
+    models = [replace(model, **made) for model in world.catalog.models]
     world.catalog = FixedCatalog(models, world.catalog.providers)
     return Client(world)
 
@@ -101,6 +102,31 @@ async def test_nothing_shown_is_an_answer_in_one_piece() -> None:
     answer = await draw([DRAWN], stream=True)
     assert answer.headers["content-type"] == "application/json"
     assert answer.json["data"] == [{"b64_json": "AAAA", "media_type": "image/png"}]
+
+
+async def test_openais_clients_read_the_same_from_a_stream() -> None:
+    path = "/v1/images/generations"
+    partial, last = events_of(await draw([PartialImage("BBBB", 0), DRAWN], path=path, stream=True, size="1024x1536"))
+    for event in (partial, last):
+        assert isinstance(event["created_at"], int)
+        told = [event[name] for name in ("background", "output_format", "quality", "size")]
+        assert told == ["auto", "png", "auto", "1024x1536"]
+    assert (last["usage"]["input_tokens"], last["usage"]["output_tokens"], last["usage"]["cost"]) == (10, 110, COST)
+
+
+async def test_openais_clients_find_an_event_where_nothing_could_be_shown() -> None:
+    answer = await draw([DRAWN], path="/v1/images/generations", stream=True)
+    assert answer.headers["x-generation-id"]
+    [completed] = events_of(answer)
+    assert (completed["type"], completed["b64_json"]) == ("image_generation.completed", "AAAA")
+    assert completed["usage"]["cost"] == COST
+
+
+async def test_of_an_edit_openais_clients_read_other_types() -> None:
+    references = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+    script = [PartialImage("BBBB", 0), DRAWN]
+    answer = await draw(script, path="/v1/images/edits", stream=True, input_references=references)
+    assert [event["type"] for event in events_of(answer)] == ["image_edit.partial_image", "image_edit.completed"]
 
 
 async def test_before_anything_is_shown_the_next_endpoint_may_answer() -> None:

@@ -1,5 +1,6 @@
 """Images as clients read them: whole, or drawn before their eyes."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,20 +24,7 @@ def present_images(call: OperationCall[Images], _: ImageRequest, result: Images)
 
 def present_images_for_openai(call: OperationCall[Images], _: ImageRequest, result: Images) -> Response:
     """With usage under OpenAI's names as well."""
-    presented, usage = _present(call, result), call.usage
-    presented["usage"] |= {
-        "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {
-            "text_tokens": usage.prompt_tokens - usage.prompt_image_tokens,
-            "image_tokens": usage.prompt_image_tokens,
-        },
-        "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {
-            "text_tokens": usage.completion_tokens - usage.completion_image_tokens,
-            "image_tokens": usage.completion_image_tokens,
-        },
-    }
-    return json_response(presented)
+    return json_response({**_present(call, result), "usage": _present_usage_for_openai(call)})
 
 
 class ImageEvents:
@@ -44,9 +32,14 @@ class ImageEvents:
     its own, and where a provider shows none, the answer is one JSON object.
     """
 
-    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+    answers_whole = False
+    _name = "image_generation"
+    """With which the types of events begin."""
+
+    def __init__(self, send: Send, headers: Mapping[str, str], request: ImageRequest) -> None:
         self._send = send
         self._headers = headers
+        self._request = request
         self._events: EventStream | None = None
 
     @property
@@ -56,24 +49,37 @@ class ImageEvents:
     async def show(self, part: PartialImage) -> None:
         await self._write(
             {
-                "type": "image_generation.partial_image",
+                "type": f"{self._name}.partial_image",
                 "partial_image_index": part.index,
                 "b64_json": part.data,
+                **self._describe(),
             }
         )
 
     async def end(self, call: OperationCall[Images], _: ImageRequest, result: Images) -> None:
         *others, last = [
-            {"type": "image_generation.completed", "created": call.created_at_s, **_present_image(image)}
+            {
+                "type": f"{self._name}.completed",
+                "created": call.created_at_s,
+                **_present_image(image),
+                **self._describe(image.media_type),
+            }
             for image in result.images
         ]
         for each in others:
             await self._write(each)
-        await self._write({**last, "usage": _present_usage(call)}, more=False)
+        await self._write({**last, "usage": self._usage_of(call)}, more=False)
 
     async def break_off(self, error: TurnpikeError) -> None:
         told = {"message": error.message, "code": str(error.status), "type": error.error_type, "param": None}
         await self._write({"type": "error", "error": told}, more=False)
+
+    def _describe(self, media_type: str | None = None) -> Mapping[str, Any]:
+        """What else is said of an image."""
+        return {}
+
+    def _usage_of(self, call: OperationCall[Images]) -> dict[str, Any]:
+        return _present_usage(call)
 
     async def _write(self, event: Mapping[str, Any], *, more: bool = True) -> None:
         if self._events is None:
@@ -81,6 +87,33 @@ class ImageEvents:
             self._events = EventStream(self._send, self._headers, keepalive=b"", keepalive_s=_NEVER_S)
         framed = b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
         await self._events.write(framed if more else framed + b"data: [DONE]\n\n", more=more)
+
+
+class OpenAIImageEvents(ImageEvents):
+    """With all that OpenAI's clients read. They take no JSON where they asked for a stream: they would find no event in
+    it, and no error either.
+    """
+
+    answers_whole = True
+
+    def _describe(self, media_type: str | None = None) -> Mapping[str, Any]:
+        """In words of the request, as far as nobody says what became of it."""
+        request = self._request
+        form = (media_type or "").removeprefix("image/") or request.output_format or "png"
+        return {
+            "created_at": int(time.time()),
+            "background": request.background or "auto",
+            "output_format": form,
+            "quality": request.quality or "auto",
+            "size": "{}x{}".format(*request.pixels) if request.pixels else "auto",
+        }
+
+    def _usage_of(self, call: OperationCall[Images]) -> dict[str, Any]:
+        return _present_usage_for_openai(call)
+
+
+class OpenAIEditEvents(OpenAIImageEvents):
+    _name = "image_edit"
 
 
 def _present(call: OperationCall[Images], result: Images) -> dict[str, Any]:
@@ -111,4 +144,21 @@ def _present_usage(call: OperationCall[Images]) -> dict[str, Any]:
             "reasoning_tokens": usage.reasoning_tokens,
         },
         **present_cost(call),
+    }
+
+
+def _present_usage_for_openai(call: OperationCall[Images]) -> dict[str, Any]:
+    usage = call.usage
+    return {
+        **_present_usage(call),
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {
+            "text_tokens": usage.prompt_tokens - usage.prompt_image_tokens,
+            "image_tokens": usage.prompt_image_tokens,
+        },
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {
+            "text_tokens": usage.completion_tokens - usage.completion_image_tokens,
+            "image_tokens": usage.completion_image_tokens,
+        },
     }

@@ -68,6 +68,9 @@ async def parse_operation(
 class PartStream(Protocol):
     """Shows a client what there is of a result while the rest is still made; one response, from its first part on."""
 
+    answers_whole: bool
+    """Whether a result of which nothing could be shown before goes this way too."""
+
     @property
     def started(self) -> bool:
         """Whether anything was shown, and so the status is sent."""
@@ -91,7 +94,7 @@ class OperationSkin(Generic[RequestT, ResultT]):
     read: Callable[[Request], Awaitable[Mapping[str, Any]]] = read_json
     """The body, for an operation that takes more than JSON."""
 
-    stream: Callable[[Send, Mapping[str, str]], PartStream] | None = None
+    stream: Callable[[Send, Mapping[str, str], RequestT], PartStream] | None = None
     """How parts of a result are shown, given the headers of the response; None where there never are any."""
     is_streamed: Callable[[RequestT], bool] = lambda _: False
     """Whether this client wants to see them."""
@@ -115,10 +118,10 @@ class OperationEndpoint(Generic[RequestT, ResultT]):
         call = await self.run(principal, request, origin_from(scope, headers, arrived_at))
         told = {"x-generation-id": call.id}
         wanted = self.skin.is_streamed(request)
-        stream = self.skin.stream(send, told) if self.skin.stream is not None and wanted else None
+        stream = self.skin.stream(send, told, request) if self.skin.stream is not None and wanted else None
         try:
             result = await call.perform(None if stream is None else stream.show)
-            if stream is not None and stream.started:
+            if stream is not None and (stream.started or stream.answers_whole):
                 await stream.end(call, request, result)
                 return
             response = self.skin.present(call, request, result)
