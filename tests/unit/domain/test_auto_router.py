@@ -9,7 +9,7 @@ import pytest
 
 from turnpike.domain.auto_router import classify
 from turnpike.domain.catalog import Catalog, Endpoint, FixedCatalog, Model, Provider
-from turnpike.domain.chat import AutoRouting, ProviderPreferences
+from turnpike.domain.chat import AutoRouting, PromptPlugins, ProviderPreferences, WebSearch
 from turnpike.domain.errors import ModelNotFound, NoEndpoints
 from turnpike.domain.health import endpoint_key
 from turnpike.domain.pricing import Pricing
@@ -329,6 +329,15 @@ def test_online_asks_endpoints_that_search_by_themselves() -> None:
         plan_route(asked, _served(unable), prompt_tokens=1, random=Random(1))
     own = request(models=("acme/chat:online",), parameters={"web_search_options": {"search_context_size": "low"}})
     assert planned.request_for(own, planned[0]) is own
+
+
+def test_who_wants_a_providers_own_search_is_told_of_what_was_sent() -> None:
+    asked = request(plugins=PromptPlugins(web=WebSearch(engine="native")))
+    with pytest.raises(NoEndpoints, match=r"leave out the plugin web, .*; where no engine is named") as caught:
+        plan_route(asked, _served(endpoint("unable")), prompt_tokens=1, random=Random(1))
+    assert caught.value.availability is not None
+    assert caught.value.availability.constraint is not None
+    assert caught.value.availability.constraint[0] == "plugins"
 
 
 def _served(*endpoints: Endpoint) -> Catalog:

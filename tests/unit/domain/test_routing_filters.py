@@ -11,6 +11,7 @@ from turnpike.domain.availability import Availability
 from turnpike.domain.catalog import Catalog, Endpoint, FixedCatalog, Model, Provider
 from turnpike.domain.chat import ProviderPreferences
 from turnpike.domain.errors import ModelNotFound, NoEndpoints
+from turnpike.domain.images import ImageRequest
 from turnpike.domain.pricing import Pricing
 from turnpike.domain.routing import Route, options_for, plan_route
 
@@ -239,6 +240,17 @@ def test_a_model_that_cannot_see_is_not_shown_images() -> None:
         plan_route(request(messages=IMAGE), seeing("text"), prompt_tokens=1, random=Random(1))
     assert caught.value.availability is not None
     assert caught.value.availability.excluded_by == ["input_modalities"]
+    assert caught.value.availability.constraint is not None
+    assert caught.value.availability.constraint[0] == "messages"
+
+
+def test_where_images_are_sent_otherwise_that_is_told() -> None:
+    asked = ImageRequest(models=("acme/chat",), prompt="a", references=[{"type": "image_url"}])
+    with pytest.raises(NoEndpoints, match="No endpoints found that support image input") as caught:
+        plan_route(asked, seeing("text", outputs=("image",)), prompt_tokens=1, random=Random(1))
+    assert caught.value.availability is not None
+    assert caught.value.availability.constraint is not None
+    assert caught.value.availability.constraint[0] == "input_references"
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,10 @@ class ChatRequest:
     """The API that alone can answer it, for the sake of its tools, or of what came of them; None where any can."""
 
     @property
+    def media_field(self) -> str:
+        return "messages"
+
+    @property
     def input_kinds(self) -> frozenset[str]:
         """Kinds of content besides text that the messages hold: image, file, audio, video."""
         found: set[str] = set()

@@ -46,6 +46,7 @@ class ImageRequest(OperationRequest[Images]):
     """What is None was not asked for, and is the model's own choice."""
 
     operation: ClassVar[Operation] = "image"
+    media_field: ClassVar[str] = "input_references"
     prompt: str
     count: int = 1
     aspect_ratio: str | None = None

@@ -46,6 +46,8 @@ class OperationRequest(Generic[ResultT]):
     """One request, validated. `models` are the slugs to try in order, at least one."""
 
     operation: ClassVar[Operation]
+    media_field: ClassVar[str] = "input"
+    """Where a client has what is no text."""
     models: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """What an endpoint may or may not support, as its `supported_parameters` say it."""

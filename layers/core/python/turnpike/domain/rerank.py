@@ -41,6 +41,7 @@ class Ranking:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RerankRequest(OperationRequest[Ranking]):
     operation: ClassVar[Operation] = "rerank"
+    media_field: ClassVar[str] = "documents"
     query: str
     documents: Sequence[Document]
     top_n: int | None = None

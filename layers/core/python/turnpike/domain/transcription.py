@@ -63,6 +63,7 @@ class TranscriptionRequest(OperationRequest[Transcript]):
     """
 
     operation: ClassVar[Operation] = "transcription"
+    media_field: ClassVar[str] = "input_audio"
     audio: Recording | RemoteRecording
     format: TranscriptFormat = "json"
 

@@ -185,7 +185,7 @@ def _inputs(refusal: _Refusal) -> _Advice:
     unmet = sorted(refusal.terms.inputs - taken) or sorted(refusal.terms.inputs)
     message = f"No endpoints found that support {' and '.join(unmet)} input"
     return (
-        "messages",
+        refusal.terms.request.media_field,
         f"leave out parts of that kind, or ask a model whose input_modalities have {_listed(unmet)}",
         message,
     )
@@ -227,7 +227,15 @@ def _search(refusal: _Refusal) -> _Advice:
         if web and (web.include_domains or web.exclude_domains):
             return "plugins", f"a search by {names} cannot be kept to domains; leave them out; {engine}", None
         return "tools", f"a search by {names} does not go with function tools; leave either out; {engine}", None
-    return "model", f"leave out :online, or ask a model whose provider searches the web itself; {engine}", None
+    if web is None or web.by_slug:
+        field, dropped = "model", "leave out :online"
+    else:
+        field, dropped = "plugins", "leave out the plugin web"
+    advice = f"{dropped}, or ask a model whose provider searches the web itself"
+    if isinstance(refusal.terms.request, ChatRequest):
+        # Whether there is one that the request did not want is not known here.
+        advice += f"; where no engine is named, {engine}"
+    return field, advice, None
 
 
 def _suffix(_: _Refusal) -> _Advice:

@@ -36,6 +36,10 @@ class RoutedRequest(Protocol):
         """Kinds of content besides text that it holds: image, file, audio, video."""
 
     @property
+    def media_field(self) -> str:
+        """Where a client has them."""
+
+    @property
     def output_kinds(self) -> frozenset[str]:
         """Kinds of content that the answer is to hold."""
 
