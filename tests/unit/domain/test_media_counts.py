@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from turnpike.domain.chat import Choice, Completion, Delta
+from turnpike.domain.estimate import estimate_message
 from turnpike.domain.media_counts import count_answer_images, count_prompt_media
 from turnpike.domain.meter import Meter
 
@@ -30,6 +31,15 @@ def test_a_prompts_media_are_counted(contents: list[Any], expected: tuple[int, i
 )
 def test_only_a_list_has_images(images: Any, expected: int) -> None:
     assert count_answer_images({"images": images}) == expected
+
+
+def test_images_of_an_earlier_answer_are_held_for_as_those_of_a_user() -> None:
+    drawn, shown = (
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+        {"type": "text", "text": ""},
+    )
+    answer = {"role": "assistant", "content": "", "images": [drawn, drawn]}
+    assert estimate_message(answer) == estimate_message({"role": "user", "content": [shown, drawn, drawn]})
 
 
 def test_a_meter_counts_the_images_of_an_answer() -> None:

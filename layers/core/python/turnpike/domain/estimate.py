@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from turnpike.domain.chat import ChatRequest
+from turnpike.domain.media_counts import count_answer_images
 from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.native import PART
 
@@ -81,7 +82,8 @@ def estimate_message(message: Mapping[str, Any]) -> int:
     for name in ("tool_calls", "reasoning", "reasoning_details"):
         if message.get(name):
             tokens += estimate_tokens(str(message[name]))
-    return tokens
+    # What an earlier answer drew goes back with it.
+    return tokens + _TOKENS_PER_MEDIA_PART * count_answer_images(message)
 
 
 def _estimate_part(part: Mapping[str, Any]) -> int:
