@@ -57,7 +57,7 @@ async def test_a_form_becomes_what_json_would_have_been() -> None:
         "provider": {"only": ["one"]},
         "timestamp_granularities": ["word", "segment"],
         "prompt": "true ü",
-        "file": Upload("talk.mp3", b"\xff\x00"),
+        "file": Upload("talk.mp3", b"\xff\x00", "audio/mpeg"),
     }
     request = parse_transcription_request(found, NO_HEADERS)
     assert request.audio == Recording(b"\xff\x00", "mp3")
@@ -70,7 +70,7 @@ async def test_a_form_becomes_what_json_would_have_been() -> None:
 async def test_every_byte_of_a_file_survives(content: bytes, other: bytes) -> None:
     for each in (content, other + b"\r\n" + content + b"\r\n", b"--" + content, b"\r\n\r\n" + content):
         request = form({"file": ("Grüße.wav", each, "audio/wav")})
-        assert (await read_form(request))["file"] == Upload("Grüße.wav", each)
+        assert (await read_form(request))["file"] == Upload("Grüße.wav", each, "audio/wav")
 
 
 @pytest.mark.parametrize("boundary", ["b", "----WebKitFormBoundary7MA4YWxkTrZu0gW", "'()+_,-./:=?"])
@@ -117,6 +117,24 @@ def test_no_form_is_too_broken_to_look_at(junk: bytes, place: int) -> None:
             continue
 
 
+@pytest.mark.parametrize(
+    ("media_type", "ending"), [("audio/webm;codecs=opus", "webm"), ("Audio/X-WAV", "wav"), ("audio/mpeg", "mp3")]
+)
+async def test_a_file_without_an_ending_is_what_its_type_says(media_type: str, ending: str) -> None:
+    found = await read_form(form({"file": ("blob", b"x", media_type)}))
+    assert parse_transcription_request(found, NO_HEADERS).audio == Recording(b"x", ending)
+    with pytest.raises(InvalidRequest, match="file: neither its name's ending"):
+        parse_transcription_request(await read_form(form({"file": ("blob", b"x", "text/plain")})), NO_HEADERS)
+
+
+async def test_a_form_may_have_an_address_in_the_place_of_the_file() -> None:
+    part = PART % (b"source_url", b"", b"https://e.com/a.mp3")
+    found = parse_form(PART % (b"model", b"", b"a/b") + part + b"--b--", b"b")
+    assert parse_transcription_request(found, NO_HEADERS).audio == RemoteRecording("https://e.com/a.mp3", "mp3")
+    with pytest.raises(InvalidRequest, match="source_url: send either file or source_url"):
+        parse_form(PART % (b"file", b'; filename="a.wav"', b"x") + part + b"--b--", b"b")
+
+
 async def test_limits() -> None:
     uploaded = PART % (b"file", b'; filename="a.wav"', bytes(MOST_FILE_BYTES)) + b"--b--"
     assert len(parse_form(uploaded, b"b")["file"].content) == MOST_FILE_BYTES
@@ -155,9 +173,9 @@ def test_a_recording_in_json() -> None:
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ({"file": Upload("talk", b"x")}, "file: its name has no ending"),
+        ({"file": Upload("talk", b"x")}, "file: neither its name's ending"),
         ({"file": Upload("talk.wav", b"")}, "file: it is empty"),
-        ({"file": Upload("a.b/c", b"x")}, "file: its name has no ending"),
+        ({"file": Upload("a.b/c", b"x")}, "file: neither its name's ending"),
         ({"file": "a text"}, "input_audio: send it as"),
         ({"input_audio": {"data": "AAAA", "format": "../x"}}, "input_audio.format"),
         ({"input_audio": {"data": "AAAA", "format": "wav"}, "language": "English, please"}, "language: String should"),

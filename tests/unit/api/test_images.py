@@ -129,6 +129,17 @@ async def test_of_an_edit_openais_clients_read_other_types() -> None:
     assert [event["type"] for event in events_of(answer)] == ["image_edit.partial_image", "image_edit.completed"]
 
 
+async def test_an_edit_needs_an_image_and_takes_no_mask() -> None:
+    references = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+    for members, says in (
+        ({"image": "data:image/png;base64,AAAA"}, "input_references: send a form with an image, or name images here"),
+        ({"input_references": references, "mask": "AAAA"}, "mask: masks are not taken"),
+    ):
+        answer = await draw([DRAWN], path="/v1/images/edits", **members)
+        assert answer.status == 400
+        assert answer.json["error"]["message"].startswith(says)
+
+
 async def test_before_anything_is_shown_the_next_endpoint_may_answer() -> None:
     asked = client({"one": [[failure(503)]], "two": [[PartialImage("BBBB", 0), DRAWN]]})
     body = {"model": "acme/chat", "prompt": "a", "stream": True, "provider": {"order": ["one", "two"]}}

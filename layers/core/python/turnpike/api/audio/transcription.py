@@ -22,6 +22,20 @@ from turnpike.services.operation_call import OperationCall
 
 _PARAMETERS = ("language", "prompt", "temperature", "timestamp_granularities", "diarize", "keyterms")
 _LONGEST_FORMAT = 8
+_FORMATS: Mapping[str, str] = {
+    "audio/mpeg": "mp3",
+    "audio/mp4": "m4a",
+    "audio/ogg": "ogg",
+    "audio/wav": "wav",
+    "audio/wave": "wav",
+    "audio/webm": "webm",
+    "audio/flac": "flac",
+    "audio/aac": "aac",
+    "audio/m4a": "m4a",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+}
+"""Of files without an ending, as browsers send what they have recorded; also with `x-` before the second half."""
 
 
 def parse_transcription_request(content: Mapping[str, Any], headers: Headers) -> TranscriptionRequest:
@@ -42,9 +56,11 @@ def parse_transcription_request(content: Mapping[str, Any], headers: Headers) ->
 def _uploaded(upload: Upload) -> Recording:
     if not upload.content:
         raise InvalidRequest("it is empty", field=FILE)
-    ending = _ending_of(upload.name)
+    ending = _ending_of(upload.name) or _FORMATS.get((upload.media_type or "").replace("/x-", "/"))
     if ending is None:
-        raise InvalidRequest("its name has no ending, such as .mp3, that says what format it has", field=FILE)
+        raise InvalidRequest(
+            "neither its name's ending, such as .mp3, nor its content type says what format it has", field=FILE
+        )
     return Recording(upload.content, ending)
 
 

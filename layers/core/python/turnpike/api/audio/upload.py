@@ -7,7 +7,7 @@ import orjson
 from starlette.requests import Request
 
 from turnpike.api.edge import check_depth, parse_json, read_body
-from turnpike.api.inference.forms import boundary_of, names_in, parts_of
+from turnpike.api.inference.forms import boundary_of, media_type_in, names_in, parts_of
 from turnpike.domain.errors import InvalidRequest, PayloadTooLarge
 
 MOST_FILE_BYTES = 25 * 1024 * 1024
@@ -24,11 +24,14 @@ _OBJECTS = frozenset({"provider"})
 
 
 class Upload(NamedTuple):
-    """`name` is what the client calls the file."""
+    """`name` is what the client calls the file, and `media_type` what it says of it, if anything."""
 
     name: str
     content: bytes
+    media_type: str | None = None
 
+
+_ADDRESS = "source_url"
 
 FILE = "file"
 """The member in which `read_audio` leaves an `Upload`."""
@@ -55,12 +58,23 @@ def parse_form(body: bytes, boundary: bytes) -> dict[str, Any]:
                 raise InvalidRequest("there is more than one; send one request for each", field=FILE)
             if len(content) > MOST_FILE_BYTES:
                 raise PayloadTooLarge(f"the file is larger than {MOST_FILE_BYTES // 1024 // 1024} MB")
-            fields[FILE] = Upload(filename, content)
+            fields[FILE] = Upload(filename, content, media_type_in(head))
         elif filename is not None:
             raise InvalidRequest("only `file` may be a file", field=name[:64])
         else:
             _add(fields, name.removesuffix("[]"), content)
+    _take_address(fields)
     return fields
+
+
+def _take_address(fields: dict[str, Any]) -> None:
+    """OpenRouter's clients have a field for the address of a recording, in the place of the file."""
+    address = fields.pop(_ADDRESS, None)
+    if address is None:
+        return
+    if FILE in fields:
+        raise InvalidRequest(f"send either {FILE} or {_ADDRESS}", field=_ADDRESS)
+    fields["input_audio"] = {"url": address}
 
 
 def _add(fields: dict[str, Any], name: str, content: bytes) -> None:

@@ -8,7 +8,7 @@ import orjson
 from starlette.requests import Request
 
 from turnpike.api.edge import check_depth, read_body, read_json
-from turnpike.api.inference.forms import boundary_of, names_in, parts_of
+from turnpike.api.inference.forms import boundary_of, media_type_in, names_in, parts_of
 from turnpike.domain.errors import InvalidRequest
 
 _IMAGES = frozenset({"image", "image[]"})
@@ -23,23 +23,34 @@ async def read_edit(request: Request) -> Mapping[str, Any]:
     """
     boundary = boundary_of(request.headers)
     if boundary is None:
-        return await read_json(request)
+        given = await read_json(request)
+        if not given.get("input_references"):
+            # An image that stands elsewhere would be passed over, and what is drawn without it be charged.
+            raise InvalidRequest("send a form with an image, or name images here", field="input_references")
+        _refuse_mask(given)
+        return given
     body = await read_body(request.headers, request.receive)
     fields: dict[str, Any] = {}
     references: list[dict[str, Any]] = []
     for head, content in parts_of(body, boundary):
         name, filename = names_in(head)
         if name in _IMAGES and filename is not None:
-            url = f"data:{_type_of(filename)};base64,{b64encode(content).decode()}"
+            url = f"data:{_type_of(filename, media_type_in(head))};base64,{b64encode(content).decode()}"
             references.append({"type": "image_url", "image_url": {"url": url}})
         elif filename is not None:
             raise InvalidRequest("only `image` may be a file; masks are not taken", field=name[:64])
         else:
             fields[name] = _value_of(name, content)
+    _refuse_mask(fields)
     if not references:
         raise InvalidRequest("add a file to the form", field="image")
     check_depth(fields, body if "provider" in fields else b"")
     return {**fields, "input_references": references}
+
+
+def _refuse_mask(fields: Mapping[str, Any]) -> None:
+    if fields.get("mask"):
+        raise InvalidRequest("masks are not taken; say in the prompt what is to change", field="mask")
 
 
 def _value_of(name: str, content: bytes) -> Any:
@@ -58,6 +69,7 @@ def _value_of(name: str, content: bytes) -> Any:
     return {"true": True, "false": False}.get(text, text) if name == "stream" else text
 
 
-def _type_of(filename: str) -> str:
-    """By its ending, as clients name it; the bytes go to the provider as they are."""
-    return _TYPES.get(filename.rpartition(".")[2].lower(), "image/png")
+def _type_of(filename: str, media_type: str | None) -> str:
+    """By its ending, as clients name it, or what they say besides; the bytes go to the provider as they are."""
+    told = media_type if media_type in _TYPES.values() else None
+    return _TYPES.get(filename.rpartition(".")[2].lower()) or told or "image/png"

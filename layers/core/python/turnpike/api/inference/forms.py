@@ -63,3 +63,9 @@ def names_in(head: bytes) -> tuple[str, str | None]:
     if "form-data" not in parameters or "name" not in parameters:
         raise InvalidRequest("a part of the form has no name")
     return parameters["name"], parameters.get("filename")
+
+
+def media_type_in(head: bytes) -> str | None:
+    """What the client calls the content of a part, in lower case; None where it does not say."""
+    message = email.parser.HeaderParser().parsestr(head.decode("utf-8", "replace"))
+    return message.get_content_type() if "content-type" in message else None
