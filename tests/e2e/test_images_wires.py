@@ -103,7 +103,8 @@ def test_the_openai_sdk_edits_images(sim: Simulated, name: str) -> None:
     [request] = sim.requests()
     assert "refused" not in request
     events = list(sim.openai.images.edit(model=f"sim/draw-{name}", prompt=PROMPT, image=files[0], stream=True))
-    assert len(events) == (2 if name == "openai" else 0)
+    assert [event.type for event in events][-1] == "image_edit.completed"
+    assert len(events) == (2 if name == "openai" else 1)
 
 
 @pytest.mark.parametrize(
