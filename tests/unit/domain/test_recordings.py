@@ -99,6 +99,12 @@ def test_no_file_is_too_broken_to_look_at(make: Callable[[int], bytes], place: i
         assert longest_ms(each) >= 0
 
 
+def test_samples_behind_chunks_without_end_are_not_looked_for() -> None:
+    head, samples = wav(1500)[:12], wav(1500)[12:]
+    assert measure_ms(head + bytes(8 * 900) + samples) == 1500
+    assert measure_ms(head + bytes(8 * 1100) + samples) is None
+
+
 def test_the_rate_of_an_mp3_is_in_its_first_frame() -> None:
     assert mp3_bytes_per_s(mp3(1)) == 16_000
     assert mp3_bytes_per_s(b"nothing") is None

@@ -15,6 +15,9 @@ _LEAST_BYTES_PER_S = 1_000
 _MOST_BYTES_PER_S = 400_000
 """Of sound in two channels, compressed without loss. What claims to need more claims to be shorter than it is."""
 
+_MOST_CHUNKS = 1_000
+"""That are looked at in front of a WAV's samples: empty ones without end would keep everybody else waiting."""
+
 # https://www.mp3-tech.org/programmer/frame_header.html: kbit/s by the header's index, for layer III.
 _MP3_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MP3_KBITS_LOW = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -65,7 +68,9 @@ def wav_header(rate: int, size: int | None = None) -> bytes:
 def _wav(data: bytes) -> float | None:
     """By what has to be known to play it: rate, channels and bits. Sizes are not believed, streams have none."""
     place, per_second = 12, 0
-    while place + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if place + 8 > len(data):
+            break
         name, size = data[place : place + 4], struct.unpack_from("<I", data, place + 4)[0]
         if name == b"fmt ":
             channels, rate = struct.unpack_from("<HI", data, place + 10)
