@@ -180,3 +180,4 @@ async def test_what_stands_at_an_address_is_fetched_for_those_who_do_not(simulat
         with pytest.raises(InvalidRequest) as caught:
             await client.perform(replace(request, audio=nowhere), at(simulated))
     assert caught.value.message == "input_audio.url: it is not there; send the file itself in input_audio.data"
+    assert not caught.value.only_here

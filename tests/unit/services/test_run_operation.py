@@ -10,7 +10,7 @@ import pytest
 from turnpike.domain.catalog import Endpoint, FixedCatalog
 from turnpike.domain.chat import Usage
 from turnpike.domain.embeddings import EmbeddingRequest, Embeddings
-from turnpike.domain.errors import AttemptsFailed, InsufficientCredit, KeyLimitExceeded, NoEndpoints
+from turnpike.domain.errors import AttemptsFailed, InsufficientCredit, InvalidRequest, KeyLimitExceeded, NoEndpoints
 from turnpike.domain.generation import Generation
 from turnpike.domain.money import NanoUsd, parse_usd
 from turnpike.domain.pricing import Pricing
@@ -77,6 +77,40 @@ async def test_a_failure_falls_back_to_the_next_endpoint() -> None:
     generation = settled(case)
     assert [(a.provider, a.status) for a in generation.attempts] == [("one", 503), ("two", 200)]
     assert spent(case) == 7 * TOKEN_NANO_USD
+
+
+async def test_what_one_provider_cannot_be_asked_for_another_is() -> None:
+    refused = InvalidRequest("this model's provider takes texts alone", field="input.0")
+    refused.only_here = True
+    scripts: dict[str, list[Script]] = {"one": [[refused], [refused]], "two": [[VECTORS], [failure(503)]]}
+    case = world(scripts, endpoint("one"), endpoint("two", pricing=PRICED))
+    inorder = asked(provider=replace(asked().provider, order=("one", "two")))
+    await embed(case, inorder)
+    generation = settled(case)
+    assert [(a.provider, a.outcome) for a in generation.attempts] == [("one", "client"), ("two", "ok")]
+    assert spent(case) == 7 * TOKEN_NANO_USD
+    with pytest.raises(AttemptsFailed):
+        await embed(case, inorder)
+
+
+async def test_a_provider_that_failed_before_may_take_it_another_time() -> None:
+    refused = InvalidRequest("this model's provider takes texts alone", field="input.0")
+    refused.only_here = True
+    case = world({"one": [[failure(503)]], "two": [[refused]]}, endpoint("one"), endpoint("two"))
+    with pytest.raises(AttemptsFailed) as caught:
+        await embed(case, asked(provider=replace(asked().provider, order=("one", "two"))))
+    assert caught.value.metadata["provider_name"] == "One"
+
+
+async def test_what_nobody_can_be_asked_for_is_told_and_costs_nothing() -> None:
+    refusals = [InvalidRequest(f"{name} takes texts alone", field="input.0") for name in ("one", "two")]
+    for each in refusals:
+        each.only_here = True
+    case = world({"one": [[refusals[0]]], "two": [[refusals[1]]]}, endpoint("one"), endpoint("two"))
+    with pytest.raises(InvalidRequest, match=r"input\.0: two takes texts alone"):
+        await embed(case, asked(provider=replace(asked().provider, order=("one", "two"))))
+    assert [attempt.provider for attempt in settled(case).attempts] == ["one", "two"]
+    assert spent(case) == 0
 
 
 async def test_another_model_is_asked_when_the_first_fails() -> None:

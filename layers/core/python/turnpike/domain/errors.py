@@ -95,6 +95,9 @@ class RequestError(TurnpikeError):
 class InvalidRequest(RequestError):
     """`field` is the dotted path of what is wrong, empty for the body as a whole."""
 
+    only_here = False
+    """Whether it is this one provider that cannot be asked for it: another may take it."""
+
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(f"{field}: {message}" if field else message)
         self.field = field

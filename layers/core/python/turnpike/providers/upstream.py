@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx2
 
 from turnpike.domain.catalog import Endpoint, Provider
 from turnpike.domain.chat import ChatRequest, Completion, Delta
-from turnpike.domain.errors import UpstreamError
+from turnpike.domain.errors import InvalidRequest, UpstreamError
 from turnpike.domain.native import dialect_of, without_native
 from turnpike.domain.searches import searches_with
 from turnpike.ports.upstream import Signer, TokenSource
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from turnpike.ports.upstream import OnPart
     from turnpike.ports.wires import PartDecoder
 
+_Built = TypeVar("_Built")
 _AT_ONCE = 8
 """Requests that one operation makes of a provider that takes less at a time than was asked for."""
 _PARTING_S = 0.1
@@ -102,7 +103,7 @@ class HttpUpstream:
         key, signer = await self._sender.credential(endpoint)
         calls = [
             await self._sender.ready(built, adapter.parse_error, request.provider, endpoint, key, signer)
-            for built in adapter.build_requests(request, endpoint, key)
+            for built in _built(partial(adapter.build_requests, request, endpoint, key))
         ]
         within_s = endpoint.timeouts.whole_s - (time.monotonic() - began)
         result: ResultT
@@ -126,7 +127,7 @@ class HttpUpstream:
         began = time.monotonic()
         adapter = speech_adapter_for(self._find_provider(endpoint.provider), endpoint.wire)
         key, signer = await self._sender.credential(endpoint)
-        built = adapter.build_request(request, endpoint, key)
+        built = _built(partial(adapter.build_request, request, endpoint, key))
         call = await self._sender.ready(built, adapter.parse_error, request.provider, endpoint, key, signer)
         within_s = endpoint.timeouts.first_token_s - (time.monotonic() - began)
         # Not before it is needed: most environments never speak.
@@ -213,6 +214,15 @@ class HttpUpstream:
         if endpoint.tool_wire and (request.dialect or searches_with(request, endpoint)):
             return endpoint.tool_wire
         return endpoint.wire or self._find_provider(endpoint.provider).wire
+
+
+def _built(build: Callable[[], _Built]) -> _Built:
+    """An operation in a provider's words. Raises InvalidRequest for what it has none for."""
+    try:
+        return build()
+    except InvalidRequest as error:
+        error.only_here = True
+        raise
 
 
 async def _next(

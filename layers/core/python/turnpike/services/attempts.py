@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from turnpike.domain.catalog import Catalog, Endpoint
 from turnpike.domain.cost import price
-from turnpike.domain.errors import AttemptsFailed, RequestError, ServiceError, TurnpikeError, UpstreamError
+from turnpike.domain.errors import (
+    AttemptsFailed,
+    InvalidRequest,
+    RequestError,
+    ServiceError,
+    TurnpikeError,
+    UpstreamError,
+)
 from turnpike.domain.generation import Attempt, Outcome
 from turnpike.domain.health import endpoint_key
 from turnpike.domain.meter import Meter
@@ -115,7 +122,7 @@ class Attempts:
         self.current = Try(self._left[0], time.monotonic(), self._prompt_tokens)
 
     async def until_answered(self, attempt: Callable[[Try], Awaitable[Answer]]) -> Answer:
-        """Raises UpstreamError for a failure after the first content, else AttemptsFailed."""
+        """Raises UpstreamError for a failure after the first content, else AttemptsFailed, or what nobody takes."""
         while True:
             self.current = self._begin(self._left.pop(0))
             try:
@@ -128,9 +135,16 @@ class Attempts:
                 # It says nothing of the endpoint, whose own deadlines come as UpstreamErrors.
                 failure = _out_of_time(self.current.endpoint)
                 self.end(self.current, failure, "cancelled")
-            except RequestError:
+            except RequestError as error:
                 self.end(self.current, outcome="client")
-                raise
+                if not isinstance(error, InvalidRequest) or not error.only_here:
+                    raise
+                if await self._leave_provider():
+                    continue
+                if not self._errors:
+                    raise
+                # Who failed before may take it another time.
+                raise self._all_failed(self._errors[-1]) from None
             except BaseException:
                 # The server stops, storage of our own failed, or there is a bug: nothing that the endpoint did.
                 self.end(self.current, outcome="cancelled")
@@ -222,6 +236,13 @@ class Attempts:
         model_id = self.current.endpoint.model_id
         ready = self._watch.ready(self._left)
         self._left = [endpoint for endpoint in ready if failure.retryable or endpoint.model_id != model_id]
+
+    async def _leave_provider(self) -> bool:
+        """Whether anybody else is left."""
+        ready = self._watch.ready(self._left)
+        self._left = [each for each in ready if each.provider != self.current.endpoint.provider]
+        await self._admit_free()
+        return bool(self._left) and time.monotonic() < self._deadline
 
     def _unless_waiting(self) -> Sequence[Endpoint]:
         """All of the route, should the last wait just have ended. Raises AttemptsFailed."""
