@@ -135,6 +135,24 @@ async def test_a_form_may_have_an_address_in_the_place_of_the_file() -> None:
         parse_form(PART % (b"file", b'; filename="a.wav"', b"x") + part + b"--b--", b"b")
 
 
+async def test_a_form_without_a_file_may_be_urlencoded() -> None:
+    """As OpenRouter's SDK sends it, its brackets included; and what curl calls so without being told is JSON."""
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    times = b"timestamp_granularities%5B%5D%5B%5D=word&timestamp_granularities%5B%5D%5B%5D=segment"
+    found = await read(kind, b"model=a%2Fb&temperature=0.5&source_url=https%3A%2F%2Fe.com%2F%C3%BC.mp3&" + times)
+    request = parse_transcription_request(found, NO_HEADERS)
+    assert request.audio == RemoteRecording("https://e.com/ü.mp3", "mp3")
+    assert request.parameters == {"temperature": 0.5, "timestamp_granularities": ["word", "segment"]}
+    assert await read(kind, b' {"a": 1}') == {"a": 1}
+    for body, says in (
+        (b"a=1&" * 200, "more than 128 fields"),
+        (b"a=%ff", "no text in UTF-8"),
+        (b"x", "model: "),
+    ):
+        with pytest.raises(InvalidRequest, match=says):
+            parse_transcription_request(await read(kind, body), NO_HEADERS)
+
+
 async def test_limits() -> None:
     uploaded = PART % (b"file", b'; filename="a.wav"', bytes(MOST_FILE_BYTES)) + b"--b--"
     assert len(parse_form(uploaded, b"b")["file"].content) == MOST_FILE_BYTES

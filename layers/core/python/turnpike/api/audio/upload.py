@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from turnpike.api.edge import check_depth, parse_json, read_body
@@ -15,6 +17,7 @@ MOST_FILE_BYTES = 25 * 1024 * 1024
 _MOST_BODY_BYTES = MOST_FILE_BYTES * 4 // 3 + 1024 * 1024
 """In base64, with everything else."""
 _MOST_FIELD_BYTES = 512 * 1024
+_MOST_FIELDS = 128
 
 _LISTS = frozenset({"keyterms", "models", "timestamp_granularities"})
 _NUMBERS = frozenset({"temperature"})
@@ -41,11 +44,38 @@ async def read_audio(request: Request) -> Mapping[str, Any]:
     """The body as JSON would have it, and its `file` where it is a form. Raises PayloadTooLarge or InvalidRequest."""
     body = await read_body(request.headers, request.receive, most=_MOST_BODY_BYTES)
     boundary = boundary_of(request.headers)
-    if boundary is None:
+    if boundary is not None:
+        fields = parse_form(body, boundary)
+    elif _is_urlencoded(request.headers, body):
+        fields = parse_urlencoded(body)
+    else:
         return parse_json(body)
-    fields = parse_form(body, boundary)
     check_depth(fields, body if "provider" in fields else b"")
     return fields
+
+
+def _is_urlencoded(headers: Headers, body: bytes) -> bool:
+    """As clients send a form without a file. Others call JSON so, above all curl."""
+    given = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return given == "application/x-www-form-urlencoded" and not body.lstrip().startswith(b"{")
+
+
+def parse_urlencoded(body: bytes) -> dict[str, Any]:
+    """As `parse_form`, of a form that has no file. Raises InvalidRequest or PayloadTooLarge."""
+    fields: dict[str, Any] = {}
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        raise InvalidRequest(f"the form is no text in UTF-8, or has more than {_MOST_FIELDS} fields") from None
+    for name, content in pairs:
+        _add(fields, _bare(name), content.encode())
+    _take_address(fields)
+    return fields
+
+
+def _bare(name: str) -> str:
+    """Without what says that there may be several; OpenRouter's client says it twice."""
+    return name.replace("[]", "")
 
 
 def parse_form(body: bytes, boundary: bytes) -> dict[str, Any]:
@@ -62,7 +92,7 @@ def parse_form(body: bytes, boundary: bytes) -> dict[str, Any]:
         elif filename is not None:
             raise InvalidRequest("only `file` may be a file", field=name[:64])
         else:
-            _add(fields, name.removesuffix("[]"), content)
+            _add(fields, _bare(name), content)
     _take_address(fields)
     return fields
 
