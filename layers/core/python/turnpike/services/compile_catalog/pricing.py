@@ -11,6 +11,7 @@ from turnpike.services.compile_catalog.prices import Prices, without_echoes
 from turnpike.services.compile_catalog.settings import ProviderSource
 
 _BASE = ("prompt", "completion")
+_SEARCH = "web_search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ def price_endpoint(model: SourceModel, source: ProviderSource, genai: GenaiPrice
     priced = _priced(model, source, genai, ids)
     if priced.prices is None:
         return priced
-    return replace(priced, prices=without_echoes(_on_days(priced.prices, source.hours_on)))
+    prices = _with_search(priced.prices, source.price_of_search(model.id))
+    return replace(priced, prices=without_echoes(_on_days(prices, source.hours_on)))
 
 
 def _priced(model: SourceModel, source: ProviderSource, genai: GenaiPrices, ids: Sequence[str]) -> Priced:
@@ -59,6 +61,12 @@ def _priced(model: SourceModel, source: ProviderSource, genai: GenaiPrices, ids:
     found = tuple(_disagreements(model, source, listed, newer, (*_BASE, "input_cache_read", "input_cache_write")))
     agree = all(listed.parts.get(part) == newer.parts.get(part) for part in _BASE)
     return Priced(_merged(newer, listed) if agree else newer, found, agree)
+
+
+def _with_search(prices: Prices, price: Decimal | None) -> Prices:
+    if price is None or _SEARCH in prices.parts:
+        return prices
+    return replace(prices, parts={**prices.parts, _SEARCH: price})
 
 
 def _on_days(prices: Prices, days: Sequence[str]) -> Prices:

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 
 from turnpike.domain.catalog_tables import Row
-from turnpike.domain.pricing import DAYS
+from turnpike.domain.pricing import DAYS, MOST_PER_CALL
 
 _FORMS = ("plain", "path", "fireworks", "bedrock", "vertex")
 
@@ -42,6 +43,7 @@ class ProviderSource:
     wires: tuple[tuple[re.Pattern[str], str], ...] = ()
     parameters: frozenset[str] = frozenset()
     takes: tuple[tuple[re.Pattern[str], str], ...] = ()
+    searches: tuple[tuple[re.Pattern[str], Decimal], ...] = ()
     refuses: frozenset[str] = frozenset()
     variants: tuple[tuple[str, str], ...] = ()
     hours_on: tuple[str, ...] = ()
@@ -55,6 +57,10 @@ class ProviderSource:
     def taken_by(self, upstream_model: str) -> frozenset[str]:
         """Parameters that this one of its models takes besides."""
         return frozenset(parameter for pattern, parameter in self.takes if pattern.fullmatch(upstream_model))
+
+    def price_of_search(self, upstream_model: str) -> Decimal | None:
+        """In USD, by the provider's own page, where the price lists do not know it."""
+        return next((price for pattern, price in self.searches if pattern.fullmatch(upstream_model)), None)
 
     def policy_of(self, upstream_model: str) -> Policy:
         excepted = any(pattern.fullmatch(upstream_model) for pattern in self.policy_except)
@@ -107,6 +113,7 @@ def _source(slug: str, row: Row, provider: Row) -> ProviderSource:
         wires=_patterns(row, "wires", re.compile),
         parameters=frozenset(row.texts("parameters")),
         takes=_patterns(row, "takes", re.compile),
+        searches=_searches(row),
         refuses=frozenset(row.texts("refuses")),
         variants=row.pairs("variants"),
         hours_on=row.texts("hours_on"),
@@ -119,6 +126,19 @@ def _source(slug: str, row: Row, provider: Row) -> ProviderSource:
         raise row.error("hours_on", f"holds {unknown[0]!r}, which is none of {', '.join(DAYS)}")
     row.refuse_unknown()
     return source
+
+
+def _searches(row: Row) -> tuple[tuple[re.Pattern[str], Decimal], ...]:
+    found = []
+    for pattern, text in _patterns(row, "searches", re.compile):
+        try:
+            price = Decimal(text)
+        except InvalidOperation:
+            price = Decimal(0)
+        if not 0 < price <= MOST_PER_CALL:
+            raise row.error("searches", f"holds {text!r}, which is no price of a search")
+        found.append((pattern, price))
+    return tuple(found)
 
 
 def _policy(row: Row) -> Policy:
