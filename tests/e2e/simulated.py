@@ -122,6 +122,32 @@ _ENDPOINT = """
   timeouts = {{ first_token_s = {silence_s}, gap_s = {silence_s} }}
 """
 
+SEARCH_NANO_USD = 10_000_000
+"""Of a search that a provider makes by itself."""
+SEARCHING: Mapping[str, tuple[str, str]] = {
+    "responses": ("sim-openai-responses", "gpt-5.4"),
+    "chat": ("sim-openai", "gpt-5-mini"),
+}
+"""Provider and upstream model of `sim/searching-<name>`; the second speaks chat completions, and Responses for its own
+tools."""
+_SEARCHING = """
+[[models]]
+id = "sim/searching-{name}"
+name = "sim/searching-{name}"
+description = "Served by the simulator."
+created = 1767225600
+context_length = 200000
+input_modalities = ["text"]
+output_modalities = ["text"]
+supported_parameters = ["max_tokens", "reasoning", "tool_choice", "tools", "web_search_options"]
+
+  [[models.endpoints]]
+  provider = "{provider}"
+  upstream_model = "{upstream_model}"
+  max_completion_tokens = 64000
+  pricing = {{ prompt = "0.000002", completion = "0.00001", input_cache_read = "0.0000002", web_search = "0.01" }}
+"""
+
 _SOUND = """
 [[models]]
 id = "sim/speech"
@@ -250,6 +276,12 @@ def catalog() -> str:
         )
         for name, (provider, model) in DRAWING.items()
     ]
+    parts.append(_PROVIDER.format(slug="sim-openai", name="Simulated OpenAI", wire="openai_compatible"))
+    parts.append('tool_wire = "openai_responses"\n')
+    parts += [
+        _SEARCHING.format(name=name, provider=provider, upstream_model=upstream)
+        for name, (provider, upstream) in SEARCHING.items()
+    ]
     return "".join([*parts, _SOUND])
 
 
@@ -257,6 +289,7 @@ def variables(address: str) -> dict[str, str]:
     """Keys and addresses of all the providers."""
     paths = {slug_of(wire): f"/{tested.mount}{tested.path}" for wire, tested in WIRES.items()}
     paths |= dict.fromkeys(("sim-spare", "openai", "xai", "openrouter"), "/openai_compatible/v1")
+    paths["sim-openai"] = "/v1"  # Of both of its APIs.
     found: dict[str, str] = {}
     for slug, path in paths.items():
         prefix = slug.upper().replace("-", "_")
