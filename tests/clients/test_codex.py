@@ -1,6 +1,7 @@
 """Codex, headless, through a whole turn with its own tools; by `[call …]` the prompt says which."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -24,13 +25,15 @@ wire_api = "responses"
 """
 
 
-def run(client: Client, model: str, prompt: str) -> list[dict[str, Any]]:
-    """The items of the turn, which must have come to its end."""
+def run(
+    client: Client, model: str, prompt: str, sandbox: str = "workspace-write", more: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """The items of the turn, which must have come to its end. `more` continues an earlier one."""
     home = client.folder / "codex"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     (home / "config.toml").write_text(_CONFIG.format(base_url=client.base_url))
-    options = ["--skip-git-repo-check", "--sandbox", "workspace-write", "--json", "--model", model]
-    said = client.run([CODEX, "exec", *options, prompt], CODEX_HOME=str(home), OPENROUTER_API_KEY=client.api_key)
+    options = ["--skip-git-repo-check", "--sandbox", sandbox, "--json", "--model", model]
+    said = client.run([CODEX, "exec", *options, *more, prompt], CODEX_HOME=str(home), OPENROUTER_API_KEY=client.api_key)
     events = [json.loads(line) for line in said.splitlines()]
     assert events[-1]["type"] == "turn.completed", events
     assert events[-1]["usage"]["output_tokens"] > 0
@@ -68,3 +71,17 @@ def test_a_script_which_it_takes_as_a_text_in_a_namespace(client: Client) -> Non
     items = run(client, "openai/gpt-6.2-sol", f"Count. [call functions__exec {script}]")
     assert "six times seven is 42" in answer_of(items)
     assert '"type": "custom_tool_call_output"' in client.asked()[-1]
+
+
+@pytest.mark.parametrize("model", ["sim/searching-responses", "sim/searching-chat"])
+def test_with_full_access_the_provider_searches_the_web(client: Client, model: str) -> None:
+    items = run(client, model, "Look it up. [call nothing {}]", "danger-full-access")
+    [search, page] = [item for item in items if item["type"] == "web_search"]
+    assert "Look it up." in search["query"]
+    assert answer_of(items).startswith('By openai_responses you said: "Look it up.')
+    [asked] = client.asked()
+    [tool] = [tool for tool in json.loads(asked)["tools"] if tool["type"] == "web_search"]
+    assert tool["external_web_access"] is True
+    run(client, model, "And now? [call nothing {}]", "danger-full-access", ("resume", "--last"))
+    given = json.loads(client.asked()[-1])["input"]
+    assert [item["action"]["type"] for item in given if item["type"] == "web_search_call"] == ["search", "open_page"]

@@ -167,8 +167,6 @@ def _read_items(items: list[Json], media: list[str], *, stored: bool) -> Reading
         "No tool call found for local shell call with call_id {id}.", "No tool output found for local shell call {id}."
     )
     for place, item in enumerate(items):
-        if item.get("type") == "reasoning":
-            _check_followed(item, items[place + 1 : place + 2])
         match item.get("type", "message"):
             case "message":
                 _read_message(item, read, media, place)
@@ -187,6 +185,7 @@ def _read_items(items: list[Json], media: list[str], *, stored: bool) -> Reading
                 read.tool(_content_text(item["output"], media, place))
             case "reasoning":
                 _check_reasoning(item, place, stored=stored)
+                _check_followed(item, items[place + 1 : place + 2])
             case "web_search_call":
                 if not isinstance(item["action"]["type"], str) or item["status"] not in ("completed", "failed"):
                     raise Trouble("invalid", f"Invalid value for 'input[{place}].action'.", param="input")
