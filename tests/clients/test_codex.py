@@ -76,8 +76,9 @@ def test_a_script_which_it_takes_as_a_text_in_a_namespace(client: Client) -> Non
 @pytest.mark.parametrize("model", ["sim/searching-responses", "sim/searching-chat"])
 def test_with_full_access_the_provider_searches_the_web(client: Client, model: str) -> None:
     items = run(client, model, "Look it up. [call nothing {}]", "danger-full-access")
-    [search, page] = [item for item in items if item["type"] == "web_search"]
+    [search, opened] = [item for item in items if item["type"] == "web_search"]
     assert "Look it up." in search["query"]
+    assert opened["id"] != search["id"]
     assert answer_of(items).startswith('By openai_responses you said: "Look it up.')
     [asked] = client.asked()
     [tool] = [tool for tool in json.loads(asked)["tools"] if tool["type"] == "web_search"]

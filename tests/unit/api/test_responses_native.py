@@ -1,5 +1,6 @@
 """Tools and items that only OpenAI's Responses have words for, in and out of `POST /responses`."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from turnpike.api.responses.parse import parse_responses_request
 from turnpike.domain.chat import ChatRequest, Delta, Usage
 from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.native import NativeTool, native_part
+from turnpike.domain.pricing import Pricing
 from turnpike.domain.searches import EXPECTED
 
 from tests.chat_client import Client
@@ -258,6 +260,32 @@ async def test_clients_of_chat_get_nothing_of_them(stream: bool) -> None:
     assert answer.status == 200
     assert b"ws_1" not in answer.body
     assert b"web_search_call" not in answer.body
+
+
+SEARCHING = endpoint(
+    tool_wire="openai_responses",
+    pricing=Pricing(Decimal("0.000001"), Decimal("0.000002"), web_search=Decimal("0.01")),
+    supported_parameters=frozenset({"max_tokens", "tools", "web_search_options"}),
+)
+
+
+@pytest.mark.anyio
+async def test_searches_are_held_for_and_charged_once() -> None:
+    body = {**HELLO, "tools": [{"type": "web_search"}], "max_output_tokens": 100}
+    usage = Usage(10, 5, web_search_requests=2)
+    found = [Delta(native=native_part("responses", SEARCHED)), Delta(finish_reason="stop"), Delta(usage=usage)]
+
+    async def cost(credit_usd: str, **members: Any) -> Any:
+        world = World({"one": [found]}, SEARCHING, credit_usd=credit_usd)
+        answer = await Client(world).post({**body, **members}, path="/api/v1/responses")
+        world.settle()
+        charged = [generation.cost for generation, _ in world.sent_events()]
+        return (answer.status, answer.json.get("usage", {}).get("cost"), charged)
+
+    assert await cost("0.1") == (200, 0.02002, [20_020_000])
+    # Three searches are expected, with what they find.
+    assert (await cost("0.05"))[0] == 402
+    assert (await cost("0.03", max_tool_calls=1))[0] == 200
 
 
 @pytest.mark.anyio

@@ -135,7 +135,7 @@ def _searches(row: Row) -> tuple[tuple[re.Pattern[str], Decimal], ...]:
             price = Decimal(text)
         except InvalidOperation:
             price = Decimal(0)
-        if not 0 < price <= MOST_PER_CALL:
+        if not price.is_finite() or not 0 < price <= MOST_PER_CALL:
             raise row.error("searches", f"holds {text!r}, which is no price of a search")
         found.append((pattern, price))
     return tuple(found)
