@@ -138,6 +138,25 @@ def test_chat_is_answered_from_the_web_by_the_provider(sim: Simulated, model: st
     assert nano(generation(sim.http, id_)["total_cost"]) == nano(extra.cost)
 
 
+@STREAMED_OR_NOT
+def test_so_are_clients_of_the_other_skins(sim: Simulated, stream: bool) -> None:
+    model = "sim/searching-chat:online"
+    request: Any = {"model": model, "max_tokens": 500, "messages": user()}
+    if stream:
+        with sim.anthropic.messages.stream(**request) as events:
+            message = events.get_final_message()
+    else:
+        message = sim.anthropic.messages.create(**request)
+    [text] = [block for block in message.content if block.type == "text"]
+    assert text.text.startswith("By openai_responses you said")
+    assert "web_search_call" not in message.model_dump_json()
+
+    answer: Any = ask(sim, model=model, stream=stream)
+    assert kinds(answer) == ["web_search_call", "web_search_call", "message"]
+    assert [each.url for each in answer.output[-1].content[0].annotations] == [PAGE]
+    assert nano(answer.usage.cost) == tokens_price(answer.usage) + SEARCH_NANO_USD
+
+
 def test_without_a_search_chat_stays_chat(sim: Simulated) -> None:
     sim.openai.chat.completions.create(model="sim/searching-chat", messages=user())
     assert [request["wire"] for request in sim.requests()] == ["openai_compatible"]

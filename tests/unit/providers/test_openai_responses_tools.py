@@ -167,7 +167,9 @@ def test_the_preview_is_sent_as_what_costs_what_the_catalog_says(kind: str) -> N
 
 
 def test_xai_is_sent_what_it_takes() -> None:
-    built = body("grok-4.3", "xai", parameters={"service_tier": "default", "temperature": 0.5}, user="ada")
+    foreign = {"service_tier": "default", "logprobs": True, "top_logprobs": 2}
+    listed = LISTED | set(foreign)
+    built = body("grok-4.3", "xai", listed=listed, parameters={**foreign, "temperature": 0.5}, user="ada")
     assert built == {
         "model": "grok-4.3",
         "input": [{"type": "message", "role": "user", "content": "Hello"}],

@@ -30,6 +30,7 @@ def build_parameters(
 ) -> dict[str, Any]:
     """`marked`: whether the prompt may have marks for caching. Raises InvalidRequest."""
     taken = listed_parameters(request, endpoint, unlisted=_UNLISTED)
+    taken = {name: value for name, value in taken.items() if name not in server.refused}
     others = build_tools(request, endpoint, server)
     if others:
         # They need no functions beside them.

@@ -10,6 +10,9 @@ class Server:
     form: str = "openai-responses-v1"
     """The format of its reasoning details: what one provider encrypted, another cannot read."""
 
+    refused: frozenset[str] = frozenset()
+    """Parameters of chat that it takes in chat alone, whatever a catalog says."""
+
     unsent: frozenset[str] = frozenset()
     """Members of a request that it does not have."""
 
@@ -36,8 +39,10 @@ _SERVERS: Mapping[str, Server] = {
     # https://docs.x.ai/developers/rest-api-reference/inference/chat#create-new-response
     "xai": Server(
         form="xai-responses-v1",
-        # It cuts nothing from a prompt anyway, and has one tier.
-        unsent=frozenset({"truncation", "service_tier", "prompt_cache_options"}),
+        # Of what may be included it names encrypted reasoning alone, and it has one tier.
+        refused=frozenset({"logprobs", "top_logprobs", "service_tier", "prompt_cache_options"}),
+        # It cuts nothing from a prompt anyway.
+        unsent=frozenset({"truncation"}),
         # Turns in which its tools are called, each with as many calls as the model likes.
         renamed={"safety_identifier": "user", "max_tool_calls": "max_turns"},
         # https://docs.x.ai/developers/tools/web-search
