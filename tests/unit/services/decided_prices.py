@@ -45,6 +45,20 @@ DIFFERENCES = (
         "https://cloud.google.com/vertex-ai/generative-ai/pricing#context-caching",
     ),
     Difference(
+        "openai",
+        dict.fromkeys(("gpt-5.1-codex-mini", "gpt-5.3-codex", "o3-pro"), {"web_searches_kcount": "10"}),
+        "genai-prices has OpenAI's price of a search for most models and not for these, which search as well",
+        "https://developers.openai.com/api/docs/pricing",
+    ),
+    Difference(
+        "xai",
+        dict.fromkeys(
+            ("grok-4.20-0309-reasoning", "grok-4.20-multi-agent-0309", "grok-4.3"), {"web_searches_kcount": "5"}
+        ),
+        "neither list has xAI's price of a search",
+        "https://docs.x.ai/developers/pricing",
+    ),
+    Difference(
         "openrouter",
         {
             "anthropic/claude-3-haiku": {"cache_read_mtok": "0.03", "cache_write_mtok": "0.3"},

@@ -357,12 +357,14 @@ class TestPrices:
             settings(sources=sources.replace("monday", "someday"))
 
     def test_of_a_search_are_the_settings_where_no_list_has_one(self) -> None:
-        row = 'searches = [["gpt-9.*", "0.005"]]'
-        sources = SOURCES.replace('author = "openai"', f'author = "openai"\n{row}')
+        rows = 'takes = [["gpt-9.*", "web_search_options"]]\nsearches = [[".*", "0.005"]]'
+        sources = SOURCES.replace('author = "openai"', f'author = "openai"\n{rows}')
         found = compiled(settings=settings(sources=sources)).artefact
-        rows = [endpoint(found, *at) for at in (("openai/gpt-9", 1), ("openai/gpt-9-pro", 0))]
-        assert [row["provider"] for row in rows] == ["openai", "openai"]
-        assert [row["pricing"]["web_search"] for row in rows] == ["0.01", "0.005"]
+        priced = [endpoint(found, *at) for at in (("openai/gpt-9", 1), ("openai/gpt-9-pro", 0))]
+        assert [row["provider"] for row in priced] == ["openai", "openai"]
+        assert [row["pricing"]["web_search"] for row in priced] == ["0.01", "0.005"]
+        none = settings(sources=sources.replace('["gpt-9.*"', '["gpt-9"'))
+        assert "web_search" not in endpoint(compiled(settings=none).artefact, "openai/gpt-9-pro")["pricing"]
         assert "web_search" not in endpoint(artefact(), "openai/gpt-9-pro")["pricing"]
         for price in ("0", "-1", "nothing", "NaN", "100000"):
             with pytest.raises(CatalogFileError, match=r"searches holds .* which is no price of a search"):

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from turnpike.domain.catalog_tables import Row
 from turnpike.domain.pricing import DAYS, MOST_PER_CALL
+from turnpike.domain.searches import OPTIONS
 
 _FORMS = ("plain", "path", "fireworks", "bedrock", "vertex")
 
@@ -59,7 +60,9 @@ class ProviderSource:
         return frozenset(parameter for pattern, parameter in self.takes if pattern.fullmatch(upstream_model))
 
     def price_of_search(self, upstream_model: str) -> Decimal | None:
-        """In USD, by the provider's own page, where the price lists do not know it."""
+        """In USD, of a model that searches, by the provider's own page: where the price lists do not know it."""
+        if OPTIONS not in self.parameters | self.taken_by(upstream_model):
+            return None
         return next((price for pattern, price in self.searches if pattern.fullmatch(upstream_model)), None)
 
     def policy_of(self, upstream_model: str) -> Policy:
