@@ -16,6 +16,7 @@ from turnpike.providers import registry
 from tests.e2e.simulated import WIRES
 from tests.replay.recordings import frame
 from tests.simulator.cases import find_case, option_of
+from tests.simulator.said import sign
 from tests.simulator.server import KEY, Simulator, simulating
 
 Json = dict[str, Any]
@@ -25,6 +26,7 @@ FUNCTION = {"type": "function", "function": {"name": "get_weather", "parameters"
 BEARER = {"authorization": f"Bearer {KEY}"}
 VERTEX = "/v1/projects/p/locations/global/publishers"
 HELLO = [{"role": "user", "content": "Hello"}]
+THOUGHT_ITEM = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sign("rs_1")}
 
 
 @dataclass(frozen=True)
@@ -349,6 +351,12 @@ def turns(*contents: Any, member: str = "content", model: str = "assistant") -> 
         ("openai_compatible", {"tool_choice": "required"}, "tool_choice"),
         ("openai_compatible", {"stream_options": {"include_usage": True}}, "stream_options"),
         ("openai_responses", {"input": [{"type": "reasoning", "id": "rs_1", "summary": []}], "store": False}, "store"),
+        ("openai_responses", {"input": [THOUGHT_ITEM, *HELLO]}, "required following item"),
+        ("openai_responses", {"input": [{"type": "local_shell_call_output", "call_id": "c", "output": ""}]}, "_id c"),
+        ("openai_responses", {"tools": [{"type": "web_search"}], "reasoning": {"effort": "minimal"}}, "minimal"),
+        ("openai_responses", {"tools": [{"type": "web_search", "max_uses": 1}]}, "max_uses"),
+        ("openai_responses", {"tools": [{"type": "web_search", "filters": {"excluded": []}}]}, "filters.excluded"),
+        ("openai_responses", {"include": ["everything"]}, "everything"),
         ("openai_responses", {"input": [{"type": "function_call_output", "call_id": "x", "output": ""}]}, "call_id x"),
         ("openai_responses", {"input": [{"role": "user", "content": [{"type": "text", "text": "a"}]}]}, "text"),
         ("anthropic", {"max_tokens": None}, "max_tokens"),

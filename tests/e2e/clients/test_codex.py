@@ -27,7 +27,9 @@ wire_api = "responses"
 """
 
 
-Run = Callable[[str, str], list[dict[str, Any]]]
+_ALL = ("--sandbox", "danger-full-access")
+
+Run = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")
@@ -35,20 +37,19 @@ def access(codex: Path, tmp_path_factory: pytest.TempPathFactory) -> Sequence[st
     """As by itself, in Codex's sandbox; or without, on machines that let nobody build one, as many containers do."""
     home = str(tmp_path_factory.mktemp("sandbox"))
     tried = subprocess.run([codex, "sandbox", "--", "true"], env=environ(HOME=home, CODEX_HOME=home), cwd=home)
-    without = ("--sandbox", "danger-full-access", "--config", 'web_search="disabled"')
+    without = (*_ALL, "--config", 'web_search="disabled"')
     return without if tried.returncode else ("--sandbox", "workspace-write")
 
 
 @pytest.fixture
 def run(client: Client, codex: Path, access: Sequence[str]) -> Run:
-    """Of a model and a prompt the items of the turn, which must have come to its end."""
+    """Of a model and a prompt the items of the turn, which must have come to its end; `more` continues another."""
     home = client.folder / "codex"
     home.mkdir()
     (home / "config.toml").write_text(_CONFIG.format(base_url=client.base_url))
-    options = ["--skip-git-repo-check", *access, "--json", "--model"]
 
-    def run(model: str, prompt: str) -> list[dict[str, Any]]:
-        command = [codex, "exec", *options, model, prompt]
+    def run(model: str, prompt: str, *more: str, access: Sequence[str] = access) -> list[dict[str, Any]]:
+        command = [codex, "exec", "--skip-git-repo-check", *access, "--json", "--model", model, *more, prompt]
         said = client.run(command, CODEX_HOME=str(home), OPENROUTER_API_KEY=client.api_key)
         events = [json.loads(line) for line in said.splitlines()]
         assert events[-1]["type"] == "turn.completed", events
@@ -89,3 +90,18 @@ def test_a_script_which_it_takes_as_a_text_in_a_namespace(client: Client, run: R
     items = run("sim/gpt-6.2-sol", f"Count, {MARK}. [call functions__exec {script}]")
     assert "six times seven is 42" in answer_of(items)
     assert '"type": "custom_tool_call_output"' in client.asked()[-1]
+
+
+@pytest.mark.parametrize("model", ["sim/searching-responses", "sim/searching-chat"])
+def test_with_full_access_the_provider_searches_the_web(client: Client, run: Run, model: str) -> None:
+    items = run(model, f"Look it up, {MARK}. [call nothing {{}}]", access=_ALL)
+    [search, opened] = [item for item in items if item["type"] == "web_search"]
+    assert "Look it up" in search["query"]
+    assert opened["id"] != search["id"]
+    assert answer_of(items).startswith('By openai_responses you said: "Look it up')
+    [asked] = client.asked()
+    [tool] = [tool for tool in json.loads(asked)["tools"] if tool["type"] == "web_search"]
+    assert tool["external_web_access"] is True
+    run(model, f"And now, {MARK}? [call nothing {{}}]", "resume", "--last", access=_ALL)
+    given = json.loads(client.asked()[-1])["input"]
+    assert [item["action"]["type"] for item in given if item["type"] == "web_search_call"] == ["search", "open_page"]

@@ -114,9 +114,9 @@ def _whole(response: Any) -> Expected:
         details=[detail for item in thoughts for detail in _details(item)],
         annotations=sum(len(part.get("annotations") or ()) for part in parts),
         images=sum(item["type"] == "image_generation_call" for item in output),
-        finish=_FINISHES[reason] if reason else "tool_calls" if calls else "stop",
+        finish=_FINISHES[reason] if reason else "tool_calls" if calls or _waits(output) else "stop",
         native=reason or "completed",
-        usage=_usage(response["usage"]),
+        usage=_usage(response["usage"], _searches(output)),
         upstream_id=response["id"],
     )
 
@@ -151,8 +151,21 @@ def _calls(item: Any, response: Any) -> list[tuple[str | None, str, Any]]:
     ]
 
 
-def _usage(given: Any) -> Usage:
+def _waits(output: list[Any]) -> bool:
+    calls = ("local_shell_call", "shell_call", "apply_patch_call", "computer_call")
+    return any(item["type"] in calls for item in output)
+
+
+def _searches(output: list[Any]) -> int:
+    """Pages that were opened cost nothing, and neither does what failed."""
+    calls = [item for item in output if item["type"] == "web_search_call" and item["status"] == "completed"]
+    return sum(item["action"]["type"] == "search" for item in calls)
+
+
+def _usage(given: Any, searches: int = 0) -> Usage:
+    counted = given.get("server_side_tool_usage_details") or {}
     return Usage(
+        web_search_requests=counted.get("web_search_calls", searches),
         prompt_tokens=given["input_tokens"],
         completion_tokens=given["output_tokens"],
         cached_tokens=given["input_tokens_details"]["cached_tokens"],

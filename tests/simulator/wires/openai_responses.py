@@ -31,7 +31,21 @@ _KNOWN = words(
 _IN_TOOLS = {
     "function": words("type name description parameters strict"),
     "custom": words("type name description format"),
+    "web_search": words(
+        "type external_web_access filters image_settings return_token_budget search_content_types search_context_size "
+        "user_location"
+    ),
+    "local_shell": words("type"),
 }
+_IN_FILTERS = words("allowed_domains blocked_domains")
+_INCLUDABLE = words(
+    "reasoning.encrypted_content message.output_text.logprobs web_search_call.action.sources web_search_call.results"
+)
+_SOURCES = "web_search_call.action.sources"
+_SHELL = {"properties": {"command": {"type": "array", "items": {"type": "string"}}}, "required": ["command"]}
+_PAGE = "https://docs.example.com/page/0"
+_FOLLOW = words("message reasoning function_call custom_tool_call web_search_call local_shell_call")
+"""Kinds of items, one of which must come after a thought."""
 _TAKES_CUSTOM = ("gpt-5", "gpt-6")
 _TEXT = {"properties": {"input": {"type": "string"}}, "required": ["input"]}
 _LEAST_TOKENS = 16
@@ -81,7 +95,20 @@ def read_responses(body: Json) -> Asked:
     read = _read_items(items, media, stored=body.get("store", True))
     reasoning = body.get("reasoning") or {}
     choice = body.get("tool_choice", "auto")
-    encrypted = _ENCRYPTED in (body.get("include") or ())
+    include = body.get("include") or ()
+    if unknown := unknown_of(dict.fromkeys(include), _INCLUDABLE):
+        raise Trouble("invalid", f"Invalid value: '{unknown}'.", param="include")
+    tools = _tools(body)
+    kinds = {tool["type"] for tool in body.get("tools", ())}
+    if "web_search" in kinds and reasoning.get("effort") == "minimal":
+        raise Trouble("invalid", "The following tools cannot be used with reasoning.effort 'minimal': web_search.")
+    on = (
+        ("encrypted", _ENCRYPTED in include),
+        ("summary", bool(reasoning.get("summary"))),
+        ("web_search", "web_search" in kinds and choice != "none"),
+        ("sources", _SOURCES in include),
+        ("local_shell", "local_shell" in kinds),
+    )
     return Asked(
         model=body["model"],
         stream=bool(body.get("stream")),
@@ -89,18 +116,21 @@ def read_responses(body: Json) -> Asked:
         said=read.said,
         result=read.result,
         media=media,
-        tools=_tools(body),
+        tools=tools,
         custom=frozenset(tool["name"] for tool in body.get("tools", ()) if tool["type"] == "custom"),
-        choice=choice.get("name", "auto") if isinstance(choice, dict) else choice,
+        choice=_choice(choice) if isinstance(choice, dict) else choice,
         schema=_schema(body.get("text") or {}),
         # Without an effort these models reason as well, which nobody sees.
         reasons=bool(reasoning) and reasoning.get("effort") != "none",
         max_tokens=body.get("max_output_tokens"),
         prompt_chars=read.chars + len(body.get("instructions") or ""),
-        options=frozenset(
-            name for name, on in (("encrypted", encrypted), ("summary", bool(reasoning.get("summary")))) if on
-        ),
+        options=frozenset(name for name, given in on if given),
     )
+
+
+def _choice(choice: Json) -> str:
+    """Who must search calls nothing."""
+    return "none" if choice["type"] == "web_search" else str(choice.get("name", "auto"))
 
 
 def _tools(body: Json) -> Json:
@@ -112,7 +142,15 @@ def _tools(body: Json) -> Json:
             raise Trouble("invalid", f"Unknown parameter: 'tools[{place}].{unknown}'.", param=f"tools[{place}]")
         if tool["type"] == "custom" and not body["model"].startswith(_TAKES_CUSTOM):
             raise Trouble("invalid", "Custom tools are not supported with this model.", param=f"tools[{place}]")
-        found[tool["name"]] = tool["parameters"] if tool["type"] == "function" else _TEXT
+        match tool["type"]:
+            case "function":
+                found[tool["name"]] = tool["parameters"]
+            case "custom":
+                found[tool["name"]] = _TEXT
+            case "local_shell":
+                found["local_shell"] = _SHELL
+            case "web_search" if unknown := unknown_of(tool.get("filters") or {}, _IN_FILTERS):
+                raise Trouble("invalid", f"Unknown parameter: 'tools[{place}].filters.{unknown}'.")
     return found
 
 
@@ -124,6 +162,9 @@ def _read_items(items: list[Json], media: list[str], *, stored: bool) -> Reading
     texts = Calls(
         "No tool call found for custom tool call output with call_id {id}.",
         "No tool output found for custom tool call {id}.",
+    )
+    shells = Calls(
+        "No tool call found for local shell call with call_id {id}.", "No tool output found for local shell call {id}."
     )
     for place, item in enumerate(items):
         match item.get("type", "message"):
@@ -144,11 +185,33 @@ def _read_items(items: list[Json], media: list[str], *, stored: bool) -> Reading
                 read.tool(_content_text(item["output"], media, place))
             case "reasoning":
                 _check_reasoning(item, place, stored=stored)
+                _check_followed(item, items[place + 1 : place + 2])
+            case "web_search_call":
+                if not isinstance(item["action"]["type"], str) or item["status"] not in ("completed", "failed"):
+                    raise Trouble("invalid", f"Invalid value for 'input[{place}].action'.", param="input")
+                read.assistant()
+            case "local_shell_call":
+                if not isinstance(item["action"]["command"], list) or not isinstance(item["id"], str):
+                    raise Trouble("invalid", f"Invalid type for 'input[{place}].action'.", param="input")
+                shells.call(item["call_id"])
+                read.assistant()
+            case "local_shell_call_output":
+                shells.result(item["call_id"])
+                read.tool(item["output"])
             case other:
                 raise Trouble("invalid", f"Invalid value: '{other}'.", param=f"input[{place}].type")
     calls.close()
     texts.close()
+    shells.close()
     return read
+
+
+def _check_followed(item: Json, following: list[Json]) -> None:
+    kinds = [each.get("type", "message") for each in following if each.get("role", "assistant") == "assistant"]
+    if not _FOLLOW.intersection(kinds):
+        raise Trouble(
+            "invalid", f"Item '{item.get('id')}' of type 'reasoning' was provided without its required following item."
+        )
 
 
 def _read_message(item: Json, read: Reading, media: list[str], place: int) -> None:
@@ -240,18 +303,40 @@ def _items(said: Said, asked: Asked) -> Iterator[Json]:
         summary = [{"type": "summary_text", "text": said.thoughts}] if "summary" in asked.options else []
         item: Json = {"id": item_id, "type": "reasoning", "summary": summary}
         yield {**item, "encrypted_content": sign(item_id)} if "encrypted" in asked.options else item
+    searched = "web_search" in asked.options and asked.last == "user"
+    if said.text and searched:
+        yield from _searches(said, asked)
     if said.text:
-        part = {"type": "output_text", "text": said.whole_text, "annotations": [], "logprobs": []}
+        annotations = [_citation(said)] if searched else []
+        part = {"type": "output_text", "text": said.whole_text, "annotations": annotations, "logprobs": []}
         item = {"id": f"msg_{said.id}", "type": "message", "role": "assistant", "status": "completed"}
         yield {**item, "content": [part]}
     for index, call in enumerate(said.calls):
         head = {"status": "completed", "call_id": call.id, "name": call.name}
-        if call.name in asked.custom:
+        if call.name == "local_shell" and "local_shell" in asked.options:
+            action = {"type": "exec", "command": call.arguments["command"], "env": {}}
+            item = {"id": f"lsh_{said.id}_{index}", "type": "local_shell_call", "action": action}
+            yield {**item, "status": "completed", "call_id": call.id}
+        elif call.name in asked.custom:
             item = {"id": f"ctc_{said.id}_{index}", "type": "custom_tool_call", **head}
             yield {**item, "input": call.arguments["input"]}
         else:
             item = {"id": f"fc_{said.id}_{index}", "type": "function_call", **head}
             yield {**item, "arguments": call.json}
+
+
+def _searches(said: Said, asked: Asked) -> Iterator[Json]:
+    """One that is charged for, and a look at a page, which is not."""
+    search: Json = {"type": "search", "query": asked.said}
+    if "sources" in asked.options:
+        search["sources"] = [{"type": "url", "url": _PAGE}]
+    for index, action in enumerate((search, {"type": "open_page", "url": _PAGE})):
+        yield {"id": f"ws_{said.id}_{index}", "type": "web_search_call", "status": "completed", "action": action}
+
+
+def _citation(said: Said) -> Json:
+    place = {"start_index": 0, "end_index": len(said.whole_text)}
+    return {"type": "url_citation", "url": _PAGE, "title": "Page 0", **place}
 
 
 def _events(said: Said, asked: Asked) -> Iterator[Json]:
@@ -260,7 +345,8 @@ def _events(said: Said, asked: Asked) -> Iterator[Json]:
     done = []
     for index, item in enumerate(_items(said, asked)):
         place = {"output_index": index}
-        yield {"type": "response.output_item.added", **place, "item": {**item, **_BLANK[item["type"]]}}
+        blank = _BLANK.get(item["type"], {"status": "in_progress"})
+        yield {"type": "response.output_item.added", **place, "item": {**item, **blank}}
         yield from _pieces(said, item, {**place, "item_id": item["id"]})
         yield {"type": "response.output_item.done", **place, "item": item}
         done.append(item)
@@ -289,16 +375,23 @@ def _pieces(said: Said, item: Json, place: Json) -> Iterator[Json]:
         case "message":
             place = {**place, "content_index": 0}
             part = {"type": "output_text", "text": "", "annotations": []}
+            [whole] = item["content"]
             yield {"type": "response.content_part.added", **place, "part": part}
             for piece in said.text:
                 yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
+            for number, annotation in enumerate(whole["annotations"]):
+                added = {"annotation_index": number, "annotation": annotation}
+                yield {"type": "response.output_text.annotation.added", **place, **added}
             yield {"type": "response.output_text.done", **place, "text": said.whole_text, "logprobs": []}
-            yield {"type": "response.content_part.done", **place, "part": part | {"text": said.whole_text}}
+            yield {"type": "response.content_part.done", **place, "part": whole}
         case "function_call":
             [call] = [call for call in said.calls if call.id == item["call_id"]]
             for fragment in call.fragments:
                 yield {"type": "response.function_call_arguments.delta", **place, "delta": fragment}
             yield {"type": "response.function_call_arguments.done", **place, "arguments": call.json}
+        case "web_search_call":
+            for step in ("in_progress", "searching", "completed"):
+                yield {"type": f"response.web_search_call.{step}", **place}
         case "custom_tool_call":
             for fragment in fragments_of(item["input"]):
                 yield {"type": "response.custom_tool_call_input.delta", **place, "delta": fragment}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from turnpike.domain.chat import Message
 from turnpike.domain.compression import compress, fit_request, most_sent
 from turnpike.domain.estimate import estimate_message, estimate_prompt_tokens
+from turnpike.domain.native import native_part
 
 from tests.scenario import endpoint, request
 
@@ -117,6 +118,27 @@ def test_tool_calls_keep_their_results() -> None:
     assert roles(kept[:4]) == ["user", "assistant", "tool", "tool"]
     assert kept[-1] is messages[-1]
     assert tokens(kept) <= tokens(messages) // 3
+
+
+def native(number: int) -> list[Message]:
+    call = native_part("responses", {"type": "shell_call", "call_id": f"c{number}"})
+    ran = native_part("responses", {"type": "shell_call_output", "call_id": f"c{number}", "output": "x" * 300})
+    return [
+        {"role": "assistant", "content": [{"type": "text", "text": "w " * 400}, call]},
+        {"role": "user", "content": [ran]},
+    ]
+
+
+@pytest.mark.parametrize("limit", range(300, 3_000, 150))
+def test_tools_that_an_api_defines_keep_their_results_too(limit: int) -> None:
+    messages = [say("user", 50), *(each for number in range(6) for each in native(number)), say("user", 50)]
+    kept = compress(messages, limit_tokens=limit)
+    ids: dict[str, list[str]] = {"shell_call": [], "shell_call_output": []}
+    for message in kept:
+        for part in message["content"] if isinstance(message["content"], list) else ():
+            if part["type"] == "native":
+                ids[part["item"]["type"]].append(part["item"]["call_id"])
+    assert ids["shell_call"] == ids["shell_call_output"]
 
 
 def test_a_long_result_of_a_tool_is_shortened_and_its_call_is_not() -> None:

@@ -166,6 +166,23 @@ def test_only_who_lists_the_search_is_asked_for_it() -> None:
     assert not searches_with(request(), endpoint("able", supported_parameters=SEARCHES))
 
 
+def test_a_picture_in_what_is_native_is_no_text() -> None:
+    shown = {"type": "computer_screenshot", "image_url": "data:image/png;base64," + "iVBORw0KGgo" * 50_000}
+    seen = native_part("responses", {"type": "computer_call_output", "call_id": "c", "output": shown})
+    assert 2_000 < estimate_prompt_tokens(request(messages=[{"role": "user", "content": [seen]}])) < 2_100
+
+
+@pytest.mark.parametrize(
+    ("domains", "itself"),
+    [(("example.org", "*.example.com"), True), (("https://example.org/",), True), (("example.org/docs",), False)],
+)
+def test_paths_and_patterns_have_no_form_in_responses(domains: tuple[str, ...], itself: bool) -> None:
+    able = endpoint("able", supported_parameters=SEARCHES, tool_wire="openai_responses")
+    asked = request(plugins=PromptPlugins(web=WebSearch(engine="exa", native_first=True, include_domains=domains)))
+    route = plan_route(asked, catalog(able), prompt_tokens=10, random=Random(1))
+    assert route.search_of(asked, able) == ("native" if itself else "engine")
+
+
 def test_what_is_native_counts_as_part_of_the_prompt() -> None:
     found = native_part("messages", {"type": "web_search_tool_result", "content": "x" * 3_000})
     bare = request(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [SAID]}])

@@ -378,7 +378,7 @@ def test_what_is_not_the_providers_own_is_left_out(details: Any) -> None:
 
 
 def test_reasoning_never_comes_last() -> None:
-    details = [detail("encrypted", 0, data="one"), detail("encrypted", 7, data="two"), detail("encrypted", 9, data="x")]
+    details = [detail("encrypted", 0, data="one"), detail("encrypted", 7, data="two"), detail("encrypted", 8, data="x")]
     answer = {"role": "assistant", "content": "Hi", "tool_calls": [CALL], "reasoning_details": details}
     assert [item["type"] for item in items(answer)] == [
         "reasoning",

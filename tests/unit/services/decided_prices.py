@@ -64,6 +64,22 @@ DIFFERENCES = (
         "https://cloud.google.com/vertex-ai/generative-ai/pricing#context-caching",
     ),
     Difference(
+        "openai",
+        {name: {"web_searches_kcount": "10"} for name in ("gpt-5.1-codex-mini", "gpt-5.3-codex", "o3-pro")},
+        "genai-prices has OpenAI's price of a search for most models and not for these, which search as well",
+        "https://developers.openai.com/api/docs/pricing",
+    ),
+    Difference(
+        "xai",
+        {
+            "grok-4.20-0309-reasoning": {"web_searches_kcount": "5"},
+            "grok-4.20-multi-agent-0309": {"web_searches_kcount": "5"},
+            "grok-4.3": {"web_searches_kcount": "5"},
+        },
+        "neither list has xAI's price of a search",
+        "https://docs.x.ai/developers/pricing",
+    ),
+    Difference(
         "openrouter",
         {
             "anthropic/claude-3-haiku": {"cache_read_mtok": "0.03", "cache_write_mtok": "0.3"},

@@ -356,6 +356,20 @@ class TestPrices:
         with pytest.raises(CatalogFileError, match="hours_on holds 'someday'"):
             settings(sources=sources.replace("monday", "someday"))
 
+    def test_of_a_search_are_the_settings_where_no_list_has_one(self) -> None:
+        rows = 'takes = [["gpt-9.*", "web_search_options"]]\nsearches = [[".*", "0.005"]]'
+        sources = SOURCES.replace('author = "openai"', f'author = "openai"\n{rows}')
+        found = compiled(settings=settings(sources=sources)).artefact
+        priced = [endpoint(found, *at) for at in (("openai/gpt-9", 1), ("openai/gpt-9-pro", 0))]
+        assert [row["provider"] for row in priced] == ["openai", "openai"]
+        assert [row["pricing"]["web_search"] for row in priced] == ["0.01", "0.005"]
+        none = settings(sources=sources.replace('["gpt-9.*"', '["gpt-9"'))
+        assert "web_search" not in endpoint(compiled(settings=none).artefact, "openai/gpt-9-pro")["pricing"]
+        assert "web_search" not in endpoint(artefact(), "openai/gpt-9-pro")["pricing"]
+        for price in ("0", "-1", "nothing", "NaN", "100000"):
+            with pytest.raises(CatalogFileError, match=r"searches holds .* which is no price of a search"):
+                settings(sources=sources.replace("0.005", price))
+
     def test_with_other_steps_disagree(self) -> None:
         data, prices = models_dev(), genai_prices()
         data["openai"]["models"]["gpt-9"]["cost"]["context_over_200k"] = {"input": 2, "output": 4}

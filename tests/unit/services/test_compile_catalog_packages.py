@@ -114,6 +114,34 @@ def test_joins(models: dict[str, Any], slug: str, provider: str, upstream_model:
     assert (row["upstream_model"], row.get("wire")) == (upstream_model, wire)
 
 
+@pytest.mark.parametrize(
+    ("slug", "provider", "price"),
+    [
+        ("openai/gpt-4o", "openai", "0.01"),
+        ("openai/gpt-4.1-mini", "openai", "0.01"),
+        ("openai/gpt-5.5", "openai", "0.01"),
+        ("openai/gpt-5.3-codex", "openai", "0.01"),
+        ("openai/o3-pro", "openai", "0.01"),
+        ("openai/gpt-4.1-nano", "openai", None),
+        ("openai/gpt-4o-2024-05-13", "openai", None),
+        ("openai/gpt-5-chat", "openai", None),
+        ("openai/o3-mini", "openai", None),
+        ("openai/o3-deep-research", "openai", None),
+        ("x-ai/grok-4.3", "xai", "0.005"),
+        ("x-ai/grok-4.20", "xai", "0.005"),
+    ],
+)
+def test_who_searches_in_responses_and_for_what(
+    compiled: CompiledCatalog, models: dict[str, Any], slug: str, provider: str, price: str | None
+) -> None:
+    row, sets = at(models, slug, provider), compiled.artefact["parameters"]
+    assert isinstance(sets, list)
+    searches = "web_search_options" in sets[row.get("parameters", models[slug].get("parameters", 0))]
+    assert searches == (price is not None)
+    if searches:
+        assert row["pricing"]["web_search"] == price
+
+
 def test_prices_depend_on_length_and_time(models: dict[str, Any]) -> None:
     assert at(models, "openai/gpt-5.4", "openai")["pricing"]["overrides"][0]["min_prompt_tokens"] == 272_000
     hours = at(models, "deepseek/deepseek-v4-flash", "deepseek")["pricing"]["overrides"]

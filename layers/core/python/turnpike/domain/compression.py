@@ -14,6 +14,7 @@ from typing import Any
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest, Message
 from turnpike.domain.estimate import estimate_message, estimate_prompt_tokens, estimate_tokens
+from turnpike.domain.native import PART
 from turnpike.domain.routing.conditions import shortens_prompts
 
 MOST_MESSAGES: Mapping[str, int] = {"anthropic": 1000}
@@ -98,7 +99,7 @@ def _answer_tokens(request: ChatRequest, endpoint: Endpoint) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What stays or goes together: a message, or an assistant's tool calls with their results."""
+    """What stays or goes together: a message, or an assistant's tool calls with their results, native ones too."""
 
     messages: tuple[Message, ...]
     tokens: int
@@ -115,11 +116,18 @@ def _step(*messages: Message) -> _Step:
 def _steps(messages: Sequence[Message]) -> list[_Step]:
     steps: list[list[Message]] = []
     for message in messages:
-        if message["role"] == "tool" and steps and steps[-1][0].get("tool_calls"):
+        answers = message["role"] == "tool" and steps and steps[-1][0].get("tool_calls")
+        if answers or (steps and message["role"] == "user" and _is_native(message)):
             steps[-1].append(message)
         else:
             steps.append([message])
     return [_step(*together) for together in steps]
+
+
+def _is_native(message: Message) -> bool:
+    """Whether it is nothing but results of tools that an API defines."""
+    content = message.get("content")
+    return isinstance(content, list) and bool(content) and all(part.get("type") == PART for part in content)
 
 
 def _total(steps: Sequence[_Step]) -> int:
@@ -245,7 +253,7 @@ def _with_texts(message: Message, texts: Iterator[str], *, media: bool) -> dict[
         parts = [
             {**part, "text": next(texts, "")} if part.get("type") == "text" else part
             for part in content
-            if media or part.get("type") == "text"
+            if media or part.get("type") in ("text", PART)
         ]
         changed["content"] = [part for part in parts if part.get("text") != ""] or ""
     if not message.get("tool_calls"):

@@ -5,6 +5,7 @@ and other languages at fewer; three for ASCII and one beyond it errs on the high
 rarely falls short. What it misses is taken as overage when the provider's own count is known.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from turnpike.domain.money import ZERO, NanoUsd
 from turnpike.domain.native import PART
 
 _ASCII_CHARACTERS_PER_TOKEN = 3
+_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=]*")
 _TOKENS_PER_MESSAGE = 8
 _TOKENS_PER_MEDIA_PART = 2_000
 """An image or a page or two: OpenAI's largest images cost 1,105 to 2,833 tokens, Claude's up to 1,600."""
@@ -90,7 +92,11 @@ def _estimate_part(part: Mapping[str, Any]) -> int:
     kind = part.get("type")
     if kind == "text":
         return estimate_tokens(part["text"])
-    return estimate_tokens(str(part["item"])) if kind == PART else _TOKENS_PER_MEDIA_PART
+    if kind != PART:
+        return _TOKENS_PER_MEDIA_PART
+    # A picture in it, such as of a screen, is no text.
+    told, pictures = _DATA_URL.subn("", str(part["item"]))
+    return estimate_tokens(told) + pictures * _TOKENS_PER_MEDIA_PART
 
 
 def count_images(request: ChatRequest) -> int:

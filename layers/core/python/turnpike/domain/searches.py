@@ -23,3 +23,9 @@ def expected_searches(limit: int | None, endpoint: Endpoint) -> int:
     if endpoint.dialect is None:
         return 1
     return EXPECTED if limit is None else min(limit, EXPECTED)
+
+
+def plain_domain(pattern: str) -> str | None:
+    """The domain that a pattern means together with its subdomains; None for one that means anything else."""
+    domain = pattern.removeprefix("https://").removeprefix("http://").removeprefix("*.").rstrip("/")
+    return domain if domain and not set(domain) & set("*/?#:") else None

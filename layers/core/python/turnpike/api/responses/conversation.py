@@ -5,18 +5,21 @@ from typing import Any
 
 import orjson
 
+from turnpike.api.responses.native import CALLS, RESULTS, SEARCH_CALL, is_hollow, needs_dialect
 from turnpike.api.responses.thoughts import details_of, text_of
 from turnpike.api.responses.tools import SEARCH, function_name, names_of
 from turnpike.domain.chat import Message
 from turnpike.domain.custom_tools import arguments_of
 from turnpike.domain.errors import InvalidRequest
+from turnpike.domain.native import native_part
 
 Item = Mapping[str, Any]
 
-_DROPPED = frozenset({"web_search_call", "additional_tools"})
-"""What a model looked up besides its words, which stay; and tools, which are known by now."""
+_DROPPED = frozenset({"additional_tools"})
+"""Tools, which are known by now."""
 _CALLS = frozenset({"function_call", "custom_tool_call", "tool_search_call"})
-_ANSWERS = _CALLS | {"reasoning", "image_generation_call"}
+_NATIVE = CALLS | {SEARCH_CALL}
+_ANSWERS = _CALLS | _NATIVE | {"reasoning", "image_generation_call"}
 _IMAGES = {"/9j/": "image/jpeg", "UklGR": "image/webp", "R0lGOD": "image/gif"}
 """By how their base64 begins; all others are taken for PNG, which is what these models draw."""
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
@@ -48,13 +51,15 @@ def build_messages(instructions: str | None, given: str | Sequence[Item]) -> lis
             messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": told})
         elif kind == "message":
             messages.append({"role": item["role"], "content": _content(item["content"], path)})
+        elif kind in RESULTS:
+            messages.append({"role": "user", "content": [native_part("responses", item)]})
         else:
             raise InvalidRequest(
-                f"an item of type {str(kind)[:64]} cannot stand here; nothing is stored, and no tools run at the "
-                "provider, so leave it out",
+                f"an item of type {str(kind)[:64]} cannot stand here; it is of a tool that is not to be had here, or "
+                "refers to what is not stored, so leave it out",
                 field=f"{path}.type",
             )
-    return messages
+    return messages if needs_dialect(given) else [each for each in messages if not is_hollow(each)]
 
 
 class _Answer:
@@ -78,13 +83,30 @@ class _Answer:
         elif kind in _CALLS:
             call = {"id": item["call_id"], "type": "function", "function": _function(kind, item)}
             message["tool_calls"] = [*message.get("tool_calls", ()), call]
+        elif kind in _NATIVE:
+            self._show(native_part("responses", item))
         else:
             text, refusal = _words(item["content"])
             if text:
-                message["content"] = (message["content"] or "") + text
+                self._say(text)
             if refusal:
                 message["refusal"] = message.get("refusal", "") + refusal
         self._place += 1
+
+    def _say(self, text: str) -> None:
+        said = self.message["content"]
+        if not isinstance(said, list):
+            self.message["content"] = (said or "") + text
+        elif said[-1]["type"] == "text":
+            said[-1]["text"] += text
+        else:
+            said.append({"type": "text", "text": text})
+
+    def _show(self, part: dict[str, Any]) -> None:
+        said = self.message["content"]
+        if not isinstance(said, list):
+            said = self.message["content"] = [{"type": "text", "text": said}] if said else []
+        said.append(part)
 
 
 def _function(kind: str, item: Item) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """An answer's output items, put together while it is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -134,7 +134,24 @@ class ImageItem:
         return {"id": self.id, "type": "image_generation_call", "status": "completed", "result": self.data}
 
 
-AnyItem = MessageItem | CallItem | ReasoningItem | ImageItem
+class NativeItem:
+    """One of a tool that this API defines, as the provider told it."""
+
+    def __init__(self, item_id: str, given: Mapping[str, Any]) -> None:
+        self.id = str(given.get("id") or item_id)
+        self._given = {**given, "id": self.id}
+
+    @property
+    def progress(self) -> Sequence[str]:
+        """The events between its beginning and its end."""
+        steps = ("in_progress", "searching", "completed") if self._given["type"] == "web_search_call" else ()
+        return [f"response.web_search_call.{step}" for step in steps]
+
+    def present(self, status: str) -> Json:
+        return {**self._given, "status": status} if status == "in_progress" else self._given
+
+
+AnyItem = MessageItem | CallItem | ReasoningItem | ImageItem | NativeItem
 
 
 def data_of_image(image: Mapping[str, Any]) -> str | None:
@@ -143,7 +160,13 @@ def data_of_image(image: Mapping[str, Any]) -> str | None:
     return url.partition(",")[2] if url.startswith("data:") else None
 
 
-def annotation_of(given: Mapping[str, Any]) -> Json | None:
-    """In this API its members stand beside the type."""
+def annotation_of(given: Mapping[str, Any], offset: int) -> Json | None:
+    """In this API its members stand beside the type, and count from where its part begins: `offset`."""
     cited = given.get("url_citation")
-    return {"type": "url_citation", **cited} if isinstance(cited, Mapping) else None
+    if not isinstance(cited, Mapping):
+        return None
+    annotation = {"type": "url_citation", **cited}
+    for name in ("start_index", "end_index"):
+        if isinstance(annotation.get(name), int):
+            annotation[name] = max(annotation[name] - offset, 0)
+    return annotation

@@ -1,6 +1,6 @@
 """From a body of OpenAI's Responses to the canonical request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,11 +8,13 @@ from starlette.datastructures import Headers
 
 from turnpike.api.inference.request import build_request
 from turnpike.api.responses.conversation import build_messages
-from turnpike.api.responses.schema import ResponsesBody, SchemaFormat, Text, ToolChoice
+from turnpike.api.responses.native import native_choice, native_parameters, native_tools, needs_dialect
+from turnpike.api.responses.schema import NativeChoice, ResponsesBody, SchemaFormat, Text, ToolChoice
 from turnpike.api.responses.tools import Declared, build_function, declared_tools, function_name
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
+from turnpike.domain.native import NativeTool
 
 _AS_THEY_ARE = (
     "temperature",
@@ -35,18 +37,21 @@ def parse_responses_request(content: Mapping[str, Any], headers: Headers) -> Cha
     """Raises InvalidRequest naming the field."""
     body = parse(ResponsesBody, content)
     _refuse_state(body)
-    tools = declared_tools(content)
+    tools, others = declared_tools(content), native_tools(content)
     request = build_request(
         body,
         headers,
         messages=build_messages(body.instructions, content["input"]),
-        parameters=_parameters(body, content, tools),
+        parameters=_parameters(body, content, tools, others),
         max_tokens=body.max_output_tokens,
         user=body.safety_identifier,
         transforms=["middle-out"] if body.truncation == "auto" else None,
     )
     custom = {name: declared.tool for name, declared in tools.items() if declared.kind == "custom"}
-    return replace(request, custom_tools=custom) if custom else request
+    request = replace(request, custom_tools=custom) if custom else request
+    if others or needs_dialect(content["input"]):
+        request = replace(request, native_tools=others, dialect="responses")
+    return request
 
 
 def _refuse_state(body: ResponsesBody) -> None:
@@ -59,14 +64,20 @@ def _refuse_state(body: ResponsesBody) -> None:
         raise InvalidRequest("nothing runs in the background here; send false", field="background")
 
 
-def _parameters(body: ResponsesBody, content: Mapping[str, Any], tools: Mapping[str, Declared]) -> dict[str, Any]:
+def _parameters(
+    body: ResponsesBody, content: Mapping[str, Any], tools: Mapping[str, Declared], others: Sequence[NativeTool]
+) -> dict[str, Any]:
     parameters = {name: content[name] for name in _AS_THEY_ARE if content.get(name) is not None}
+    if others:
+        parameters.update(native_parameters(content))
     if tools:
         functions = [build_function(name, declared) for name, declared in tools.items()]
         parameters["tools"] = [{"type": "function", "function": function} for function in functions]
     if isinstance(body.tool_choice, ToolChoice):
         named = function_name(body.tool_choice.name, body.tool_choice.namespace)
         parameters["tool_choice"] = {"type": "function", "function": {"name": named}}
+    elif isinstance(body.tool_choice, NativeChoice):
+        parameters["tool_choice"] = native_choice(content["tool_choice"], others)
     elif body.tool_choice:
         parameters["tool_choice"] = body.tool_choice
     if body.text:

@@ -16,6 +16,7 @@ from turnpike.api.responses.items import (
     CustomCallItem,
     ImageItem,
     MessageItem,
+    NativeItem,
     ReasoningItem,
     SearchCallItem,
     annotation_of,
@@ -24,6 +25,7 @@ from turnpike.api.responses.items import (
 from turnpike.api.responses.result import present_response, present_unfinished
 from turnpike.api.responses.thoughts import Detail, group_of
 from turnpike.api.responses.tools import SEARCH, declared_tools
+from turnpike.api.responses.whole import deltas_of
 from turnpike.domain.chat import Completion, Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall
@@ -52,11 +54,13 @@ class ResponsesPresenter:
         self._begun = False
         # What all deltas of the open part share, before and after their numbers.
         self._prefix = b""
+        # Characters of all texts, and how many of them came before the open part.
+        self._said = self._part_began = 0
         self._broken: TurnpikeError | None = None
 
     def present_completion(self, completion: Completion) -> Json:
         for choice in completion.choices[:1]:
-            self.present(_deltas_of(choice.message))
+            self.present(deltas_of(choice))
         self._close_all([])
         return self._response()
 
@@ -113,6 +117,9 @@ class ResponsesPresenter:
             if data is not None:
                 self._start(ImageItem(self._new_id("ig"), data), out)
                 self._close(out)
+        if delta.native is not None and delta.native["dialect"] == "responses":
+            self._start(NativeItem(self._new_id("item"), delta.native["item"]), out)
+            self._close(out)
 
     def _say(self, kind: str, member: str, text: str, out: list[bytes]) -> None:
         item = self._open
@@ -126,7 +133,10 @@ class ResponsesPresenter:
             logprobs = b',"logprobs":[]' if kind == "output_text" else b""
             self._prefix = self._piece(f"response.{kind}.delta", item, b',"content_index":%d' % (len(item.parts) - 1))
             self._prefix += logprobs
+            self._part_began = self._said
         item.texts.append(text)
+        if kind == "output_text":
+            self._said += len(text)
         self._tell(text, out)
 
     def _think(self, detail: Detail, out: list[bytes]) -> None:
@@ -174,7 +184,7 @@ class ResponsesPresenter:
         return CallItem(self._new_id("fc"), call_id, declared.address)
 
     def _cite(self, given: Mapping[str, Any], out: list[bytes]) -> None:
-        item, annotation = self._open, annotation_of(given)
+        item, annotation = self._open, annotation_of(given, self._part_began)
         if annotation is None or not isinstance(item, MessageItem) or not item.parts or "text" not in item.parts[-1]:
             return
         annotations = item.parts[-1]["annotations"]
@@ -210,6 +220,8 @@ class ResponsesPresenter:
             out.append(self._item_event("response.reasoning_summary_text.done", item, **place, text=item.said))
             part = {"type": "summary_text", "text": item.said}
             out.append(self._item_event("response.reasoning_summary_part.done", item, **place, part=part))
+        elif isinstance(item, NativeItem):
+            out += [self._item_event(name, item) for name in item.progress]
         elif isinstance(item, CustomCallItem):
             # As one piece: a text can be told from its JSON only when that is complete.
             out.append(self._item_event("response.custom_tool_call_input.delta", item, delta=item.text))
@@ -275,14 +287,3 @@ def _new_part(kind: str) -> Json:
     if kind == "refusal":
         return {"type": "refusal", "refusal": ""}
     return {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-
-
-def _deltas_of(message: Mapping[str, Any]) -> list[Delta]:
-    """Thoughts first, then words, then calls."""
-    calls = [{**call, "index": index} for index, call in enumerate(message.get("tool_calls") or ())]
-    extra = {name: message[name] for name in ("annotations", "images") if message.get(name)}
-    return [
-        Delta(reasoning=message.get("reasoning"), reasoning_details=message.get("reasoning_details")),
-        Delta(content=message.get("content"), refusal=message.get("refusal"), extra=extra or None),
-        Delta(tool_calls=calls or None),
-    ]

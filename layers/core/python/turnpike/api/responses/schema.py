@@ -150,7 +150,7 @@ class SearchTool(Checked):
 
 
 class OtherTool(Checked):
-    """One that runs at the provider."""
+    """One that is no function."""
 
     type: str
 
@@ -227,6 +227,19 @@ class ToolChoice(Checked):
     namespace: str | None = None
 
 
+class NativeChoice(Checked):
+    """One of the tools that are no functions."""
+
+    type: str
+
+
+def _chosen(choice: Any) -> str:
+    return "named" if isinstance(choice, dict) and choice.get("type") in ("function", "custom") else "other"
+
+
+Choice = Annotated[Annotated[ToolChoice, Tag("named")] | Annotated[NativeChoice, Tag("other")], Discriminator(_chosen)]
+
+
 class PlainFormat(Checked):
     type: Literal["text", "json_object"]
 
@@ -268,7 +281,9 @@ class ResponsesBody(RoutedBody):
     presence_penalty: Penalty | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     tools: list[Tool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    tool_choice: Literal["none", "auto", "required"] | Choice | None = None
+    max_tool_calls: Tokens | None = None
+    include: list[str] | None = None
     parallel_tool_calls: bool | None = None
     text: Text | None = None
     reasoning: Reasoning | None = None

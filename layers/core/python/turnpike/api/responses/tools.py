@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from turnpike.api.responses.native import is_idle, refusal_of, travels
 from turnpike.domain.custom_tools import parameters_of_text
-from turnpike.domain.errors import InvalidRequest
 
 Json = Mapping[str, Any]
 
@@ -18,6 +18,7 @@ _LONGEST_NAME = 64
 """Of a function, to most providers."""
 _KINDS = ("function", "custom")
 SEARCH = "tool_search"
+_TOOLS = "tools"
 _BRING_TOOLS = ("additional_tools", "tool_search_output")
 
 
@@ -49,8 +50,10 @@ def function_name(name: str, namespace: str | None = None) -> str:
 
 
 def declared_tools(content: Json) -> dict[str, Declared]:
-    """By the name that models know. From a validated body. Raises InvalidRequest for those that run at the provider."""
-    found = dict(_declared(content.get("tools") or (), "tools"))
+    """By the name that models know, without those that are no functions. From a validated body. Raises InvalidRequest
+    for tools that are not to be had here.
+    """
+    found = dict(_declared(content.get("tools") or (), _TOOLS))
     given = content["input"]
     for place, item in enumerate(given if isinstance(given, list) else ()):
         if item.get("type") in _BRING_TOOLS:
@@ -84,17 +87,8 @@ def _declared(tools: Sequence[Json], path: str) -> Iterator[tuple[str, Declared]
                 yield function_name(each["name"], namespace), Declared(each, namespace)
         elif tool["type"] == SEARCH and tool.get("execution") == "client":
             yield SEARCH, Declared(tool)
-        elif not _is_idle(tool):
-            raise InvalidRequest(
-                f"this deployment does not have the tool {tool['type'][:64]}; send tools of type function, custom or "
-                "namespace, and run them yourself",
-                field=f"{path}.{place}.type",
-            )
-
-
-def _is_idle(tool: Json) -> bool:
-    """A search that may not leave the provider's own cache, which Codex offers to every model unasked."""
-    return tool["type"] == "web_search" and tool.get("external_web_access") is False
+        elif not is_idle(tool) and not (path == _TOOLS and travels(tool)):
+            raise refusal_of(tool, f"{path}.{place}.type")
 
 
 def _grammar(tool: Json) -> str | None:

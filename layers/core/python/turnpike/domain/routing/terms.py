@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
 from turnpike.domain.chat import ProviderPreferences, WebSearch
 from turnpike.domain.routing.request import RoutedRequest
-from turnpike.domain.searches import OPTIONS
+from turnpike.domain.searches import OPTIONS, plain_domain
 
 _TIERS = frozenset({"flex", "priority", "ultrafast"})
 _TIERS_ASKED: Mapping[str, tuple[str, ...]] = {
@@ -25,7 +25,10 @@ _RESERVED = frozenset(
 )
 """Names in lower case without underscores, in the spelling of any wire format."""
 _NO_DOMAINS = WebSearch()
-_HINTS = frozenset({"cache_control", "prompt_cache_key", "prompt_cache_options", "service_tier", "modalities"})
+_HINTS = frozenset(
+    {"cache_control", "prompt_cache_key", "prompt_cache_options", "service_tier", "modalities"}
+    | {"max_tool_calls", "include"}
+)
 """They change the price or the speed of an answer and nothing of what it says, or are looked at by themselves."""
 
 
@@ -170,6 +173,8 @@ def search_fits(request: RoutedRequest, endpoint: Endpoint) -> bool:
     """
     web = request.plugins.web or _NO_DOMAINS
     if endpoint.dialect is not None:
+        if endpoint.dialect == "responses" and not all(map(plain_domain, (*web.include_domains, *web.exclude_domains))):
+            return False  # There is no form for paths and patterns there.
         return not (web.include_domains and web.exclude_domains)
     if web.include_domains or web.exclude_domains:
         return False

@@ -17,13 +17,15 @@ from turnpike.providers.openai_responses.failures import failure_of, parse_error
 from turnpike.providers.openai_responses.families import family_of, takes_custom_tools
 from turnpike.providers.openai_responses.items import build_items
 from turnpike.providers.openai_responses.parameters import build_parameters
+from turnpike.providers.openai_responses.servers import OPENAI, Server, server_of
 from turnpike.providers.request import ProviderRequest
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAIResponsesAdapter:
     provider: str
-    form: str = "openai-responses-v1"
+    server: Server = OPENAI
+    form: str = OPENAI.form
     """The format of its reasoning details: what one provider encrypted, another cannot read."""
     fetched: frozenset[str] = frozenset({"image_url", "file"})
     breakpoints: bool = True
@@ -44,7 +46,7 @@ class OpenAIResponsesAdapter:
             # Nothing is kept with the provider, and nothing of a prompt is cut away unasked.
             "store": False,
             "truncation": "disabled",
-            **build_parameters(request, endpoint, family, marked=marked),
+            **build_parameters(request, endpoint, family, self.server, marked=marked),
         }
         if request.stream:
             # The obfuscation of stream_options stays on: it hides token lengths from who can see the traffic.
@@ -56,7 +58,7 @@ class OpenAIResponsesAdapter:
                 "content-type": "application/json",
                 "accept": "text/event-stream" if request.stream else "application/json",
             },
-            body=body,
+            body=self.server.body_of(body),
         )
 
     def parse_completion(self, body: bytes) -> Completion:
@@ -81,4 +83,5 @@ class OpenAIResponsesAdapter:
 
 
 def build_adapter(provider: str) -> OpenAIResponsesAdapter:
-    return OpenAIResponsesAdapter(provider)
+    server = server_of(provider)
+    return OpenAIResponsesAdapter(provider, server, server.form)

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from turnpike.domain.chat import Delta, Usage
+from turnpike.domain.native import native_part
 from turnpike.providers.answer import Json
 from turnpike.providers.failures import unreadable
 from turnpike.providers.openai_responses.calls import KINDS, Calls, Fragments
 from turnpike.providers.openai_responses.failures import failure_of
 from turnpike.providers.openai_responses.wire import (
+    PLAIN,
+    WAITING,
     image_of,
+    is_search,
     parse_annotation,
     parse_end,
     parse_logprobs,
@@ -49,8 +53,10 @@ class ResponseAnswer:
         "_last",
         "_placed",
         "_provider",
+        "_searches",
         "_spoken",
         "_usage",
+        "_waits",
     )
 
     def __init__(self, provider: str, form: str) -> None:
@@ -63,14 +69,18 @@ class ResponseAnswer:
         self._last = 0
         self._calls = Calls()
         self._characters = 0
-        # Items so far that the next request sends back: reasoning, calls, and one message of all that was said.
+        # Items so far that the next request sends back: reasoning, calls, what is native, and one message of all that
+        # was said until that.
         self._placed = 0
         self._spoken = False
+        self._searches = 0
+        # Whether it ends with a call of one of the API's own tools that the client is to answer.
+        self._waits = False
         self._usage: Json | None = None
 
     @property
     def usage(self) -> Usage | None:
-        return None if self._usage is None else parse_usage(self._usage)
+        return None if self._usage is None else parse_usage(self._usage, self._searches)
 
     def read(self, name: str, event: Json, deltas: list[Delta]) -> bool:
         kind: str = event.get("type") or name
@@ -104,13 +114,13 @@ class ResponseAnswer:
         self._give_calls(self._calls.finish_all(), deltas)
         if not self._items and status != "incomplete":
             raise unreadable(self._provider, "The provider sent an empty answer")
-        finish, native = parse_end(response, has_calls=self._calls.count > 0)
+        finish, native = parse_end(response, has_calls=self._calls.count > 0 or self._waits)
         tier = response.get("service_tier")
         end = Delta(finish_reason=finish, native_finish_reason=native)
         end.service_tier = tier if isinstance(tier, str) else None
         self._give(end, deltas)
         if self._usage is not None:
-            deltas.append(Delta(usage=parse_usage(self._usage)))
+            deltas.append(Delta(usage=self.usage))
         return True
 
     def end(self, deltas: list[Delta], *, told: bool) -> bool:
@@ -252,7 +262,16 @@ class ResponseAnswer:
                 self._give_calls(self._calls.finish(place, given), deltas)
             case "image_generation_call" if given.get("result"):
                 self._give(Delta(extra={"images": [image_of(given)]}), deltas)
-            # The provider's other tools run there; their items mean nothing to a client of chat.
+            case kind if kind not in PLAIN:
+                self._close_native(given, deltas)
+
+    def _close_native(self, given: Json, deltas: list[Delta]) -> None:
+        """Of a tool that runs at the provider, or that only this API has: clients of chat get nothing of it."""
+        self._searches += is_search(given)
+        self._waits = self._waits or given["type"] in WAITING
+        self._placed += 1
+        self._spoken = False
+        self._give(Delta(native=native_part("responses", given)), deltas)
 
     def _close_message(self, item: _Item, given: Json, deltas: list[Delta]) -> None:
         streamed = item.said

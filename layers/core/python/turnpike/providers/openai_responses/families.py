@@ -32,6 +32,12 @@ class Family:
     modes: bool = False
     """Whether it takes `reasoning.mode`."""
 
+    encrypts: bool = False
+    """Whether it hands out its reasoning encrypted though it takes no effort."""
+
+    samples: bool = False
+    """Whether it can be told how to sample while it reasons."""
+
     def nearest(self, effort: str) -> str:
         """The effort that it takes in place of this one. What cannot stop reasoning does the least of it."""
         if effort in self.efforts:
@@ -76,6 +82,15 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
     ("o[34]*", Family(_LOW_TO_HIGH)),
     ("codex-*", Family(_LOW_TO_HIGH)),
     ("gpt-oss*", Family(_LOW_TO_HIGH)),
+    # xAI's: https://docs.x.ai/developers/model-capabilities/text/reasoning. A summary comes by itself. Grok 4 answers
+    # 400 to an effort, and so does what came of it up to 4.20.
+    ("grok-*-non-reasoning*", _SILENT),
+    ("grok-4.20-multi-agent*", Family(_LOW_TO_XHIGH, default="low", summaries=False, samples=True)),
+    ("grok-4.[3-9]*", Family(_LOW_TO_HIGH, default="low", summaries=False, samples=True)),
+    ("grok-[5-9]*", Family(_LOW_TO_HIGH, default="low", summaries=False, samples=True)),
+    ("grok-4*", Family(encrypts=True, summaries=False)),
+    ("grok-3-mini*", Family(("low", "high"), default="low", summaries=False, samples=True)),
+    ("grok-*", _SILENT),
     ("gpt-4*", _SILENT),
     ("gpt-3.5*", _SILENT),
     ("chatgpt-4*", _SILENT),

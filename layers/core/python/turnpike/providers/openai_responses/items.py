@@ -3,13 +3,14 @@
 https://developers.openai.com/api/docs/guides/conversation-state
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 from turnpike.domain.chat import Message
 from turnpike.domain.custom_tools import text_of
 from turnpike.domain.errors import InvalidRequest
+from turnpike.domain.native import PART
 from turnpike.providers.caching import EXPLICIT, cache_ttl
 from turnpike.providers.media import Media, parse_media
 from turnpike.providers.reasoning import details_of
@@ -41,23 +42,54 @@ def build_items(
             kind = "custom_tool_call_output" if call_id in texts else "function_call_output"
             items.append({"type": kind, "call_id": call_id, "output": _content(message["content"], marked=marked)})
         else:
-            content = _content(message["content"], marked=marked)
-            items.append({"type": "message", "role": role, "content": _named(message.get("name"), role, content)})
+            for given in _runs(message["content"]):
+                if isinstance(given, dict):
+                    items.append(given)
+                else:
+                    content = _named(message.get("name"), role, _content(given, marked=marked))
+                    items.append({"type": "message", "role": role, "content": content})
     return items
 
 
 def _answer(message: Message, form: str, *, phases: bool, custom: Collection[str]) -> list[Item]:
     calls: Sequence[Mapping[str, Any]] = message.get("tool_calls") or ()
     items: list[Item] = []
-    parts = _output_parts(message)
-    if parts:
-        said: Item = {"type": "message", "role": "assistant", "content": parts}
-        if phases:
-            # Chat has no word for it, but what stands beside calls is never the last word.
-            said["phase"] = "commentary" if calls else "final_answer"
-        items.append(said)
+    for given in _runs(message.get("content")):
+        if isinstance(given, dict):
+            items.append(given)
+        elif parts := _output_parts(given):
+            items.append({"type": "message", "role": "assistant", "content": parts})
+    if message.get("refusal"):
+        refusal: Item = {"type": "refusal", "refusal": message["refusal"]}
+        if items and items[-1]["type"] == "message":
+            items[-1]["content"].append(refusal)
+        else:
+            items.append({"type": "message", "role": "assistant", "content": [refusal]})
     items += [_call(call, custom) for call in calls]
+    if phases:
+        # Chat has no word for it, but what stands before something else is never the last word.
+        for item in items:
+            if item["type"] == "message":
+                item["phase"] = "final_answer" if item is items[-1] else "commentary"
     return _interleaved(_thoughts(message, form), items)
+
+
+def _runs(content: Any) -> Iterator[Any]:
+    """The content, or where it has items of this API: each of them, and lists of the parts in between."""
+    if not isinstance(content, list) or not any(part["type"] == PART for part in content):
+        yield content
+        return
+    run: list[Any] = []
+    for part in content:
+        if part["type"] != PART:
+            run.append(part)
+            continue
+        if run:
+            yield run
+        run = []
+        yield dict(part["item"])
+    if run:
+        yield run
 
 
 def _call(call: Mapping[str, Any], custom: Collection[str]) -> Item:
@@ -107,23 +139,26 @@ def _interleaved(thoughts: Sequence[tuple[int, Item]], items: Sequence[Item]) ->
         return []
     rest = list(items)
     built: list[Item] = []
+    at = 0
     for place, thought in thoughts:
-        while len(built) < place and len(rest) > 1:
+        while at < place and len(rest) > 1:
             built.append(rest.pop(0))
+            at += 1
+        if at < place:
+            # A search or the like stood here that clients of chat do not get: what led to it goes with it.
+            while built and built[-1]["type"] == "reasoning":
+                built.pop()
         built.append(thought)
+        at = max(at, place) + 1
     return [*built, *rest]
 
 
-def _output_parts(message: Message) -> list[Item]:
-    content = message.get("content")
+def _output_parts(content: Any) -> list[Item]:
     if isinstance(content, str):
         texts = [content]
     else:
         texts = [part["text"] for part in content or () if part["type"] == "text"]
-    parts: list[Item] = [{"type": "output_text", "text": text} for text in texts if text]
-    if message.get("refusal"):
-        parts.append({"type": "refusal", "refusal": message["refusal"]})
-    return parts
+    return [{"type": "output_text", "text": text} for text in texts if text]
 
 
 def _content(content: Any, *, marked: bool) -> Any:

@@ -9,12 +9,15 @@ from typing import Any
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
 from turnpike.providers.openai_responses.families import Family, takes_custom_tools
+from turnpike.providers.openai_responses.searching import build_choice, build_tools, most_calls, searches
+from turnpike.providers.openai_responses.servers import OPENAI, Server
 from turnpike.providers.parameters import forced_function, listed_parameters, tool_functions
 from turnpike.providers.reasoning import effort_of
 
-_UNLISTED = frozenset({"prompt_cache_key", "prompt_cache_options"})
+_UNLISTED = frozenset({"prompt_cache_key", "prompt_cache_options", "include"})
 _AS_THEY_ARE = ("parallel_tool_calls", "prompt_cache_key", "service_tier")
 _SAMPLING = ("temperature", "top_p", "top_logprobs")
+_OF_TOOLS = ("tool_choice", "parallel_tool_calls")
 
 _LEAST_TOKENS = 16
 """A lower limit is a 400: https://developers.openai.com/api/reference/resources/responses/methods/create."""
@@ -22,11 +25,21 @@ _LONGEST_IDENTIFIER = 64
 _VERBOSITIES = {"xhigh": "high", "max": "high"}
 
 
-def build_parameters(request: ChatRequest, endpoint: Endpoint, family: Family, *, marked: bool) -> dict[str, Any]:
-    """`marked`: whether the prompt may have marks for caching."""
+def build_parameters(
+    request: ChatRequest, endpoint: Endpoint, family: Family, server: Server = OPENAI, *, marked: bool
+) -> dict[str, Any]:
+    """`marked`: whether the prompt may have marks for caching. Raises InvalidRequest."""
     taken = listed_parameters(request, endpoint, unlisted=_UNLISTED)
+    taken = {name: value for name, value in taken.items() if name not in server.refused}
+    others = build_tools(request, endpoint, server)
+    if others:
+        # They need no functions beside them.
+        taken.update((name, request.parameters[name]) for name in _OF_TOOLS if name in request.parameters)
     reasoning = _reasoning(taken.get("reasoning") or {}, request.max_tokens, family)
-    samples = not family.efforts or reasoning.get("effort", family.default) == "none"
+    if searches(others) and reasoning.get("effort") == "minimal":
+        # https://developers.openai.com/api/docs/guides/tools-web-search#limitations
+        reasoning["effort"] = "low"
+    samples = family.samples or not family.efforts or reasoning.get("effort", family.default) == "none"
     passed = (*_AS_THEY_ARE, *_SAMPLING) if samples else _AS_THEY_ARE
     built = {name: taken[name] for name in passed if taken.get(name) is not None}
     if reasoning:
@@ -43,8 +56,11 @@ def build_parameters(request: ChatRequest, endpoint: Endpoint, family: Family, *
         built["safety_identifier"] = _identifier(request.user)
     if taken.get("prompt_cache_options") and marked:
         built["prompt_cache_options"] = taken["prompt_cache_options"]
+    most = most_calls(request)
+    if others and most is not None:
+        built["max_tool_calls"] = most
     custom = request.custom_tools if takes_custom_tools(endpoint) else {}
-    return {**built, **_tools(taken, custom)}
+    return {**built, **_tools(taken, others, custom)}
 
 
 def _reasoning(given: Mapping[str, Any], max_tokens: int | None, family: Family) -> dict[str, Any]:
@@ -71,10 +87,10 @@ def _include(taken: Mapping[str, Any], family: Family, *, samples: bool) -> list
 
     https://developers.openai.com/api/docs/guides/reasoning#encrypted-reasoning-items
     """
-    include = ["reasoning.encrypted_content"] if family.efforts else []
+    include = ["reasoning.encrypted_content"] if family.efforts or family.encrypts else []
     if samples and (taken.get("logprobs") or taken.get("top_logprobs")):
         include.append("message.output_text.logprobs")
-    return include
+    return [*include, *(taken.get("include") or ())]
 
 
 def _text(taken: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,21 +114,21 @@ def _text(taken: Mapping[str, Any]) -> dict[str, Any]:
     return built
 
 
-def _tools(taken: Mapping[str, Any], custom: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`custom` are the functions that are declared as what takes a text, by name."""
-    functions = tool_functions(taken)
-    if not functions:
+def _tools(
+    taken: Mapping[str, Any], others: list[dict[str, Any]], custom: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """`custom` are the functions that are declared as what takes a text, by name; `others` are no functions."""
+    functions = [
+        _custom(each["name"], custom[each["name"]]) if each["name"] in custom else _function(each)
+        for each in tool_functions(taken)
+    ]
+    if not functions and not others:
         return {}
-    built: dict[str, Any] = {
-        "tools": [
-            _custom(each["name"], custom[each["name"]]) if each["name"] in custom else _function(each)
-            for each in functions
-        ]
-    }
+    built: dict[str, Any] = {"tools": [*functions, *others]}
     choice = taken.get("tool_choice")
     forced = forced_function(choice)
     if choice is not None:
-        built["tool_choice"] = choice if forced is None else _forced(forced, custom)
+        built["tool_choice"] = build_choice(choice) if forced is None else _forced(forced, custom)
     return built
 
 

@@ -12,7 +12,29 @@ _INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "conte
 _MOST_TOKENS = 10**12
 
 
-def parse_usage(given: Json) -> Usage:
+WAITING = frozenset({"local_shell_call", "shell_call", "apply_patch_call", "computer_call"})
+"""Of items that are calls of the API's own tools, those that the client answers."""
+PLAIN = frozenset({"message", "reasoning", "function_call", "custom_tool_call", "image_generation_call"})
+"""Of items, those that chat has words for."""
+
+
+def is_search(given: Json) -> bool:
+    """Whether an item is a search that is charged for: one that took place, and not a page that was opened.
+
+    https://developers.openai.com/api/docs/guides/tools-web-search#output-and-citations
+    """
+    if given.get("type") != "web_search_call" or given.get("status", "completed") != "completed":
+        return False
+    action = given.get("action")
+    return not isinstance(action, Mapping) or action.get("type", "search") == "search"
+
+
+def parse_usage(given: Json, searches: int = 0) -> Usage:
+    """`searches`: those that the answer shows, for servers that do not count them."""
+    # xAI charges for what succeeded: https://docs.x.ai/developers/tools/tool-usage-details
+    counted = given.get("server_side_tool_usage_details")
+    if isinstance(counted, Mapping) and "web_search_calls" in counted:
+        searches = _count(counted, "web_search_calls")
     of_input = given.get("input_tokens_details") or {}
     of_output = given.get("output_tokens_details") or {}
     cached, written = _count(of_input, "cached_tokens"), _count(of_input, "cache_write_tokens")
@@ -24,6 +46,7 @@ def parse_usage(given: Json) -> Usage:
         cached_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=reasoning,
+        web_search_requests=searches,
     )
 
 

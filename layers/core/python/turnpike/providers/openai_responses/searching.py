@@ -1,0 +1,80 @@
+"""The provider's own search of the web as a tool, and the other tools that an API defines, beside the functions.
+
+https://developers.openai.com/api/docs/guides/tools-web-search, https://docs.x.ai/developers/tools/web-search
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from turnpike.domain.catalog import Endpoint
+from turnpike.domain.chat import ChatRequest
+from turnpike.domain.errors import InvalidRequest
+from turnpike.domain.searches import OPTIONS, plain_domain, searches_with
+from turnpike.providers.openai_responses.servers import Server
+
+TOOL = "web_search"
+_PREVIEW = "web_search_preview"
+_OF_PREVIEW_ALONE = frozenset({"search_content_types"})
+
+
+def build_tools(request: ChatRequest, endpoint: Endpoint, server: Server) -> list[dict[str, Any]]:
+    """The tools that are no functions. Raises InvalidRequest."""
+    native = [_declared(tool.declared) for tool in request.native_tools if tool.dialect == "responses"]
+    if searches_with(request, endpoint) and not searches(native):
+        native.append(_search(request.parameters[OPTIONS], server))
+    return native
+
+
+def most_calls(request: ChatRequest) -> int | None:
+    """How often tools that run at the provider may be called, where anybody said it."""
+    options = request.parameters.get(OPTIONS) or {}
+    most = request.parameters.get("max_tool_calls") or options.get("max_uses")
+    return most if isinstance(most, int) else None
+
+
+def build_choice(choice: Any) -> Any:
+    """A choice of tools in this API's own words."""
+    if isinstance(choice, dict) and str(choice.get("type")).startswith(_PREVIEW):
+        return {"type": TOOL}
+    return choice
+
+
+def searches(tools: Sequence[Mapping[str, Any]]) -> bool:
+    return any(tool["type"].startswith(TOOL) for tool in tools)
+
+
+def _declared(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """The preview as what came of it: at models that do not reason it costs two and a half times as much, and no usage
+    tells which of the two was called (https://developers.openai.com/api/docs/pricing).
+    """
+    if not str(tool["type"]).startswith(_PREVIEW):
+        return dict(tool)
+    return {**{name: value for name, value in tool.items() if name not in _OF_PREVIEW_ALONE}, "type": TOOL}
+
+
+def _search(options: Mapping[str, Any], server: Server) -> dict[str, Any]:
+    """Its options are those of chat completions, and what the plugin `web` adds to them."""
+    tool: dict[str, Any] = {"type": TOOL}
+    location = options.get("user_location")
+    if isinstance(location, Mapping):
+        members = location.get("approximate")
+        tool["user_location"] = {"type": "approximate", **(members if isinstance(members, Mapping) else {})}
+    if options.get("search_context_size") and server.context_sizes:
+        tool["search_context_size"] = options["search_context_size"]
+    named = (("allowed_domains", "allowed_domains"), ("excluded_domains", server.excluded_domains))
+    filters = {theirs: _domains(options[ours], server) for ours, theirs in named if options.get(ours)}
+    if filters:
+        tool["filters"] = filters
+    return tool
+
+
+def _domains(given: Sequence[str], server: Server) -> list[str]:
+    """Subdomains are always included. Raises InvalidRequest."""
+    domains = [plain_domain(each) for each in given]
+    if not all(domains) or len(domains) > server.most_domains:
+        raise InvalidRequest(
+            f"this model's provider searches by up to {server.most_domains} domains of either kind, with no paths or "
+            "patterns in them; name fewer, or an engine of the plugin web",
+            field="plugins",
+        )
+    return [domain for domain in domains if domain]
