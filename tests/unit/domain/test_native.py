@@ -173,14 +173,23 @@ def test_a_picture_in_what_is_native_is_no_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("domains", "itself"),
-    [(("example.org", "*.example.com"), True), (("https://example.org/",), True), (("example.org/docs",), False)],
+    ("domains", "themselves"),
+    [
+        (("example.org", "*.example.com"), {"openai_responses", "anthropic"}),
+        (("https://example.org/",), {"openai_responses", "anthropic"}),
+        (("example.org/docs", "example.com/*/news"), {"anthropic"}),
+        (("news.*.org",), set()),
+        (("example.org/*/a/*/b",), set()),
+    ],
 )
-def test_paths_and_patterns_have_no_form_in_responses(domains: tuple[str, ...], itself: bool) -> None:
-    able = endpoint("able", supported_parameters=SEARCHES, tool_wire="openai_responses")
+@pytest.mark.parametrize("tool_wire", ["openai_responses", "anthropic"])
+def test_an_engine_searches_where_a_pattern_has_no_form(
+    tool_wire: str, domains: tuple[str, ...], themselves: set[str]
+) -> None:
+    able = endpoint("able", supported_parameters=SEARCHES, tool_wire=tool_wire)
     asked = request(plugins=PromptPlugins(web=WebSearch(engine="exa", native_first=True, include_domains=domains)))
     route = plan_route(asked, catalog(able), prompt_tokens=10, random=Random(1))
-    assert route.search_of(asked, able) == ("native" if itself else "engine")
+    assert route.search_of(asked, able) == ("native" if tool_wire in themselves else "engine")
 
 
 def test_what_is_native_counts_as_part_of_the_prompt() -> None:

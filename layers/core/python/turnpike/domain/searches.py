@@ -1,5 +1,7 @@
 """Searches of the web that a provider makes by itself."""
 
+import re
+
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
 
@@ -29,3 +31,10 @@ def plain_domain(pattern: str) -> str | None:
     """The domain that a pattern means together with its subdomains; None for one that means anything else."""
     domain = pattern.removeprefix("https://").removeprefix("http://").removeprefix("*.").rstrip("/")
     return domain if domain and not set(domain) & set("*/?#:") else None
+
+
+def domain_and_path(pattern: str) -> str | None:
+    """The same, or what is below a path of it, in which one `*` may stand; None for anything else."""
+    domain = re.sub(r"^\w+://", "", pattern.strip()).removeprefix("*.").removesuffix("/*").rstrip("/")
+    host, _, path = domain.partition("/")
+    return domain if host and "*" not in host and path.count("*") <= 1 else None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from turnpike.domain.catalog import Catalog, Endpoint, Model, Provider
 from turnpike.domain.chat import ProviderPreferences, WebSearch
 from turnpike.domain.routing.request import RoutedRequest
-from turnpike.domain.searches import OPTIONS, plain_domain
+from turnpike.domain.searches import OPTIONS, domain_and_path, plain_domain
 
 _TIERS = frozenset({"flex", "priority", "ultrafast"})
 _TIERS_ASKED: Mapping[str, tuple[str, ...]] = {
@@ -169,12 +169,14 @@ def searches_itself(endpoint: Endpoint) -> bool:
 
 def search_fits(request: RoutedRequest, endpoint: Endpoint) -> bool:
     """Whether the provider's own search goes with the rest of a request. Where it is a tool it does, but for domains
-    both to keep to and to leave out; elsewhere it keeps to no domains, and goes with no functions.
+    that it has no words for, and for domains both to keep to and to leave out; elsewhere it keeps to no domains, and
+    goes with no functions.
     """
     web = request.plugins.web or _NO_DOMAINS
     if endpoint.dialect is not None:
-        if endpoint.dialect == "responses" and not all(map(plain_domain, (*web.include_domains, *web.exclude_domains))):
-            return False  # There is no form for paths and patterns there.
+        words = plain_domain if endpoint.dialect == "responses" else domain_and_path
+        if not all(map(words, (*web.include_domains, *web.exclude_domains))):
+            return False
         return not (web.include_domains and web.exclude_domains)
     if web.include_domains or web.exclude_domains:
         return False

@@ -1,11 +1,10 @@
 """Claude's own search of the web: https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from turnpike.domain.errors import InvalidRequest
-from turnpike.domain.searches import EXPECTED
+from turnpike.domain.searches import EXPECTED, domain_and_path
 
 _PLAIN = "web_search_20250305"
 """The version without filters, which every model with a search has, and Google's platform too. Later ones run code on
@@ -55,9 +54,8 @@ def _domain(given: str) -> str:
     https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-tools#domain-filtering. What is wrong is told
     to the model alone, whose search then fails.
     """
-    domain = re.sub(r"^\w+://", "", given.strip()).removeprefix("*.").removesuffix("/*").rstrip("/")
-    host, _, path = domain.partition("/")
-    if not host or "*" in host or path.count("*") > 1:
+    domain = domain_and_path(given)
+    if domain is None:
         raise InvalidRequest(
             f"{given[:64]!r} is no domain for Claude's search; write it as example.com or example.com/path, "
             "which mean what is below them too",
