@@ -135,8 +135,10 @@ SEARCHING: Mapping[str, tuple[str, str]] = {
     "vertex": ("sim-vertex-anthropic", "claude-sonnet-4-5@20250929"),
     "responses": ("sim-openai-responses", "gpt-5.4"),
     "chat": ("sim-openai", "gpt-5-mini"),
+    "google": ("sim-google", "gemini-3.5-flash"),
+    "old-google": ("sim-google", "gemini-2.5-flash"),
 }
-"""Provider and upstream model of `sim/searching-<name>`; the last speaks chat completions, and Responses for its own
+"""Provider and upstream model of `sim/searching-<name>`; `chat` speaks chat completions, and Responses for its own
 tools."""
 _SEARCHING = """
 [[models]]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from anthropic import BadRequestError, NotFoundError
 from anthropic.types import Message
-from openai import BadRequestError as OpenAIBadRequestError
+from openai import NotFoundError as OpenAINotFoundError
 
 from tests.e2e.asking import generation, nano, user
 from tests.e2e.run import MARK
@@ -125,7 +125,7 @@ def test_chat_completions_search_with_it(sim: Simulated, model: str, stream: boo
 
 
 def test_a_domain_that_its_search_cannot_be_told_is_refused(sim: Simulated) -> None:
-    with pytest.raises(OpenAIBadRequestError, match="is no domain for Claude's search"):
+    with pytest.raises(OpenAINotFoundError, match="cannot be kept to these domains"):
         ask_chat(
             sim, model=f"sim/{CLAUDE}", plugins=[{"id": "web", "engine": "native", "exclude_domains": ["ex*.com"]}]
         )

@@ -8,7 +8,7 @@ from openai import APIStatusError, BadRequestError, InternalServerError, Permiss
 
 from tests.e2e.asking import generation, nano, user
 from tests.e2e.run import MARK
-from tests.e2e.simulated import WIRES, Simulated, price
+from tests.e2e.simulated import SEARCH_NANO_USD, WIRES, Simulated, price
 from tests.pdfs import file_part, pdf
 
 EXA_NANO_USD, TAVILY_NANO_USD = 7_000_000, 8_000_000
@@ -53,6 +53,34 @@ def test_any_model_answers_from_the_web(sim: Simulated, wire: str, stream: bool)
     assert nano(usage.cost) == price(usage) + EXA_NANO_USD
     assert nano(usage.cost_details["server_tool_cost"]) == EXA_NANO_USD
     assert usage.server_tool_use_details == {"web_search_requests": 1}
+
+
+@STREAMED_OR_NOT
+@pytest.mark.parametrize(("name", "searches"), [("google", 2), ("old-google", 1)])
+def test_google_searches_itself(sim: Simulated, name: str, searches: int, stream: bool) -> None:
+    """Two queries, which a model before Gemini 3 is charged for as one search; an empty one for nothing."""
+    answer = ask(sim, model=f"sim/searching-{name}:online", stream=stream)
+
+    [cited] = [each["url_citation"] for each in answer["annotations"]]
+    assert cited["url"] == "https://example.com/found"
+    assert answer["content"][cited["start_index"] : cited["end_index"]] == answer["content"]
+    assert sim.plugins.requests == []
+    (request,) = sim.requests()
+    assert request["body"]["tools"] == [{"googleSearch": {}}]
+    usage = answer["usage"]
+    assert usage.server_tool_use_details == {"web_search_requests": searches}
+    assert nano(usage.cost) == price(usage) + searches * SEARCH_NANO_USD
+    assert nano(generation(sim.http, answer["id"])["total_cost"]) == nano(usage.cost)
+
+
+def test_an_engine_searches_for_google_where_there_are_functions(sim: Simulated) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    answer = ask(sim, model="sim/searching-google", tools=[tool], tool_choice="none", **WEB)
+
+    assert [each["url_citation"]["url"] for each in answer["annotations"]] == PAGES
+    assert [searched.service for searched in sim.plugins.requests] == ["exa"]
+    (request,) = sim.requests()
+    assert [list(each) for each in request["body"]["tools"]] == [["functionDeclarations"]]
 
 
 @STREAMED_OR_NOT

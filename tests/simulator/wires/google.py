@@ -25,6 +25,8 @@ _IN_CONFIG = words(
     "responseMimeType responseModalities responseSchema seed speechConfig stopSequences temperature "
     "thinkingConfig topK topP"
 )
+_IN_TOOLS = words("functionDeclarations googleSearch")
+_PAGE = {"uri": "https://example.com/found", "title": "example.com"}
 _SHAPES = words("aspectRatio imageSize")
 _SIZES = words("512 1K 2K 4K")
 _STATUSES = {
@@ -72,12 +74,12 @@ class Google:
 
     def whole(self, said: Said, asked: Asked) -> bytes:
         whole = _answer(said, list(_whole_parts(said)), _STOP[said.finish])
-        return dump(_drawn(whole, said) if "image" in asked.options else whole)
+        return dump(_completed(whole, said, asked))
 
     def events(self, said: Said, asked: Asked) -> Iterator[bytes]:
         """An array of them without `alt=sse`."""
         *first, last = _chunks(said)
-        parts = [*first, _drawn(last, said) if "image" in asked.options else last]
+        parts = [*first, _completed(last, said, asked)]
         if "array" not in asked.options:
             return map(data_event, parts)
         chunks = [json.dumps(chunk).encode() for chunk in parts]
@@ -128,6 +130,7 @@ def _read(body: Json, model: str, stream: bool, options: frozenset[str]) -> Aske
         result=read.result,
         media=media,
         tools=_tools(body.get("tools") or ()),
+        own_tools=_own_tools(body.get("tools") or ()),
         choice=allowed[0] if allowed else choice,
         schema=_schema(config),
         reasons=bool(thinking.get("includeThoughts")),
@@ -145,6 +148,20 @@ def _tools(tools: Any) -> Json:
                 raise Trouble("invalid", "parameters and parametersJsonSchema are mutually exclusive")
             found[each["name"]] = each.get("parametersJsonSchema") or _lower(each.get("parameters") or {})
     return found
+
+
+def _own_tools(tools: list[Json]) -> list[Json]:
+    """The search goes with no functions, unless their calls and what was found are to come back with each other:
+    https://ai.google.dev/gemini-api/docs/tool-combination
+    """
+    for tool in tools:
+        unknown = unknown_of(tool, _IN_TOOLS)
+        if unknown:
+            raise Trouble("invalid", f"Invalid JSON payload received. Unknown name \"{unknown}\" at 'tools'")
+    own = [tool for tool in tools if "googleSearch" in tool]
+    if own and any(tool.get("functionDeclarations") for tool in tools):
+        raise Trouble("invalid", "Built-in tools ({google_search}) and Function Calling cannot be combined.")
+    return own
 
 
 def _lower(schema: Any) -> Any:
@@ -253,6 +270,26 @@ def _parts(said: Said) -> Iterator[Json]:
     yield from _calls(said)
     if said.reasoning and not said.calls:
         yield {"text": "", "thoughtSignature": sign("text")}
+
+
+def _completed(answer: Json, said: Said, asked: Asked) -> Json:
+    if "image" in asked.options:
+        return _drawn(answer, said)
+    return _grounded(answer, said, asked) if asked.own_tools and said.text else answer
+
+
+def _grounded(answer: Json, said: Said, asked: Asked) -> Json:
+    """The same with two searches and what they found, of which all of the answer is drawn:
+    https://ai.google.dev/gemini-api/docs/google-search#understanding-the-grounding-response
+    """
+    answer["candidates"][0]["groundingMetadata"] = {
+        "webSearchQueries": [asked.said, f"more of {asked.said}", ""],
+        "groundingChunks": [{"web": _PAGE}],
+        "groundingSupports": [
+            {"segment": {"endIndex": len(said.whole_text.encode())}, "groundingChunkIndices": [0]},
+        ],
+    }
+    return answer
 
 
 def _drawn(answer: Json, said: Said) -> Json:

@@ -372,7 +372,7 @@ async def test_a_search_that_keeps_to_no_domains_is_no_search_of_them(plugged: P
     world = world_of(plugged, replace(endpoint(), supported_parameters=frozenset({"web_search_options"})))
     answer = await ask(world, plugins=[{**WEB, "engine": "native", "include_domains": ["a.test"]}])
     assert answer.status == 404
-    assert "a search by one cannot be kept to domains" in answer.json["error"]["message"].lower()
+    assert "a search by one cannot be kept to these domains" in answer.json["error"]["message"].lower()
 
 
 async def test_without_an_engine_the_provider_has_to_search(served: PluginServer) -> None:

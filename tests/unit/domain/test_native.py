@@ -124,7 +124,7 @@ def test_domains_are_kept_to_by_searches_that_can_be_told_them() -> None:
     endpoints = (plain, endpoint("able", supported_parameters=SEARCHES, tool_wire="anthropic"))
     plugins = PromptPlugins(web=WebSearch(engine="native", include_domains=("example.org",)))
     assert planned(*endpoints, plugins=plugins) == ["able"]
-    with pytest.raises(NoEndpoints, match="plain cannot be kept to domains"):
+    with pytest.raises(NoEndpoints, match="plain cannot be kept to these domains"):
         planned(plain, plugins=plugins)
 
 

@@ -225,7 +225,7 @@ def _search(refusal: _Refusal) -> _Advice:
     engine = "an operator who sets EXA_API_KEY lets every model search (docs/plugins.md)"
     if all(map(searches_itself, refusal.because_of(reasons.SEARCH))):
         if web and (web.include_domains or web.exclude_domains):
-            return "plugins", f"a search by {names} cannot be kept to domains; leave them out; {engine}", None
+            return "plugins", f"a search by {names} cannot be kept to these domains; leave them out; {engine}", None
         return "tools", f"a search by {names} does not go with function tools; leave either out; {engine}", None
     if web is None or web.by_slug:
         field, dropped = "model", "leave out :online"
