@@ -105,6 +105,15 @@ def test_filters_that_a_server_has_no_form_for_are_refused(provider: str, domain
         searching("grok-4.3" if provider == "xai" else "gpt-5", provider, allowed_domains=domains)
 
 
+def test_options_that_are_none_are_left_out() -> None:
+    """Chat completions check no more of them than that they are an object."""
+    junk = {"user_location": "Oslo", "search_context_size": 3, "allowed_domains": "a.test", "excluded_domains": [1]}
+    assert searching(**junk) == {"type": "web_search"}
+    assert searching(user_location={"type": "approximate", "country": "NO"})["user_location"]["country"] == "NO"
+    for limit in (0, -1, "2", None):
+        assert "max_tool_calls" not in body(parameters={"web_search_options": {"max_uses": limit}})
+
+
 def test_only_an_endpoint_that_says_so_searches() -> None:
     options: Any = {"parameters": {"web_search_options": {}}}
     assert "tools" not in body(listed=frozenset(), **options)
@@ -159,7 +168,7 @@ def test_what_is_said_of_them_is_sent_without_functions_too() -> None:
 def test_the_preview_is_sent_as_what_costs_what_the_catalog_says(kind: str) -> None:
     preview = NativeTool("responses", {"type": kind, "search_content_types": ["text"], "search_context_size": "low"}, 3)
     built = body("gpt-4.1", parameters={"tool_choice": {"type": kind}}, native_tools=(preview,))
-    assert built["tools"] == [{"type": "web_search", "search_context_size": "low"}]
+    assert built["tools"] == [{**preview.declared, "type": "web_search"}]
     assert built["tool_choice"] == {"type": "web_search"}
 
 

@@ -14,7 +14,6 @@ from turnpike.providers.openai_responses.servers import Server
 
 TOOL = "web_search"
 _PREVIEW = "web_search_preview"
-_OF_PREVIEW_ALONE = frozenset({"search_content_types"})
 
 
 def build_tools(request: ChatRequest, endpoint: Endpoint, server: Server) -> list[dict[str, Any]]:
@@ -29,7 +28,7 @@ def most_calls(request: ChatRequest) -> int | None:
     """How often tools that run at the provider may be called, where anybody said it."""
     options = request.parameters.get(OPTIONS) or {}
     most = request.parameters.get("max_tool_calls") or options.get("max_uses")
-    return most if isinstance(most, int) else None
+    return most if isinstance(most, int) and most > 0 else None
 
 
 def build_choice(choice: Any) -> Any:
@@ -49,32 +48,37 @@ def _declared(tool: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not str(tool["type"]).startswith(_PREVIEW):
         return dict(tool)
-    return {**{name: value for name, value in tool.items() if name not in _OF_PREVIEW_ALONE}, "type": TOOL}
+    return {**tool, "type": TOOL}
 
 
 def _search(options: Mapping[str, Any], server: Server) -> dict[str, Any]:
-    """Its options are those of chat completions, and what the plugin `web` adds to them."""
+    """Its options are those of chat completions, and what the plugin `web` adds to them. The former nobody has checked
+    for more than being an object.
+    """
     tool: dict[str, Any] = {"type": TOOL}
     location = options.get("user_location")
-    if isinstance(location, Mapping):
-        members = location.get("approximate")
-        tool["user_location"] = {"type": "approximate", **(members if isinstance(members, Mapping) else {})}
-    if options.get("search_context_size") and server.context_sizes:
-        tool["search_context_size"] = options["search_context_size"]
+    if isinstance(location, dict):
+        # Chat completions have the place in a member of its own.
+        place = location.get("approximate")
+        tool["user_location"] = {**(place if isinstance(place, dict) else location), "type": "approximate"}
+    size = options.get("search_context_size")
+    if isinstance(size, str) and server.context_sizes:
+        tool["search_context_size"] = size
     named = (("allowed_domains", "allowed_domains"), ("excluded_domains", server.excluded_domains))
-    filters = {theirs: _domains(options[ours], server) for ours, theirs in named if options.get(ours)}
+    filters = {theirs: domains for ours, theirs in named if (domains := _domains(options.get(ours), server))}
     if filters:
         tool["filters"] = filters
     return tool
 
 
-def _domains(given: Sequence[str], server: Server) -> list[str]:
+def _domains(given: object, server: Server) -> list[str]:
     """Subdomains are always included. Raises InvalidRequest."""
-    domains = [plain_domain(each) for each in given]
-    if not all(domains) or len(domains) > server.most_domains:
+    named = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
+    domains = [domain for each in named if (domain := plain_domain(each))]
+    if len(domains) < len(named) or len(domains) > server.most_domains:
         raise InvalidRequest(
             f"this model's provider searches by up to {server.most_domains} domains of either kind, with no paths or "
             "patterns in them; name fewer, or an engine of the plugin web",
             field="plugins",
         )
-    return [domain for domain in domains if domain]
+    return domains
