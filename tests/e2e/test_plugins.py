@@ -73,6 +73,23 @@ def test_google_searches_itself(sim: Simulated, name: str, searches: int, stream
     assert nano(generation(sim.http, answer["id"])["total_cost"]) == nano(usage.cost)
 
 
+@STREAMED_OR_NOT
+@pytest.mark.parametrize("name", ["anthropic", "chat", "responses"])
+def test_openrouters_tool_is_the_providers_own_search(sim: Simulated, name: str, stream: bool) -> None:
+    search = {"type": "openrouter:web_search", "parameters": {"excluded_domains": ["a.test"], "max_uses": 2}}
+    look = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    asked = user("Hello [call nothing {}]")
+    answer = ask(sim, model=f"sim/searching-{name}", messages=asked, stream=stream, tools=[search, look])
+
+    assert len(answer["annotations"]) == 1
+    assert sim.plugins.requests == []
+    (request,) = sim.requests()
+    names = [tool.get("name") or tool["type"] for tool in request["body"]["tools"]]
+    assert sorted(names) == ["look", "web_search"]
+    assert answer["usage"].server_tool_use_details == {"web_search_requests": 1}
+    assert nano(answer["usage"].cost) == price(answer["usage"]) + SEARCH_NANO_USD
+
+
 def test_an_engine_searches_for_google_where_there_are_functions(sim: Simulated) -> None:
     tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
     answer = ask(sim, model="sim/searching-google", tools=[tool], tool_choice="none", **WEB)

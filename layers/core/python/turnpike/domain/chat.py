@@ -92,6 +92,8 @@ class WebSearch:
     """Whether endpoints that search by themselves do so, and `engine` is for the others."""
     by_slug: bool = False
     """Whether only those models are to search whose slug ends in `:online`."""
+    as_tool: bool = False
+    """Whether a tool of the request asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

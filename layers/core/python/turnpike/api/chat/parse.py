@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
-from turnpike.api.chat.schema import ChatBody
+from turnpike.api.chat.schema import ChatBody, OtherTool
 from turnpike.api.inference.request import build_request
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
@@ -46,7 +46,7 @@ _PARAMETERS = (
 def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequest:
     """Raises InvalidRequest naming the field."""
     body = parse(ChatBody, content)
-    return build_request(
+    request = build_request(
         body,
         headers,
         messages=content["messages"],
@@ -54,13 +54,34 @@ def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequ
         max_tokens=body.max_completion_tokens or body.max_tokens,
         transforms=body.transforms,
     )
+    for place, tool in enumerate(body.tools or ()):
+        if isinstance(tool, OtherTool):
+            request = _with_other(request, content["tools"][place], f"tools.{place}")
+    return request
+
+
+def _with_other(request: ChatRequest, tool: Mapping[str, Any], path: str) -> ChatRequest:
+    """Raises InvalidRequest for a tool that is neither a function nor a search of the web."""
+    kind = str(tool["type"])
+    if kind != "openrouter:web_search" and not kind.startswith("web_search"):
+        raise InvalidRequest(
+            f"{kind[:64]} is a tool that this deployment does not have; send tools of type function, and run them "
+            "yourself",
+            field=f"{path}.type",
+        )
+    # Not before it is needed: most requests bring functions alone.
+    from turnpike.api.chat.search_tool import with_search
+
+    return with_search(request, tool, path)
 
 
 def _parameters(body: ChatBody, content: Mapping[str, Any]) -> dict[str, Any]:
     # Null is "absent" (reference 1.6), and an empty list of tools is refused by several providers.
     parameters = {name: content[name] for name in _PARAMETERS if content.get(name) is not None}
-    if parameters.get("tools") == []:
-        del parameters["tools"]
+    if "tools" in parameters:
+        functions = [tool for tool in parameters.pop("tools") if tool["type"] == "function"]
+        if functions:
+            parameters["tools"] = functions
     reasoning = _reasoning(body)
     if reasoning:
         parameters["reasoning"] = reasoning

@@ -6,7 +6,7 @@ re-ordered on the way. Members that are not named here are ignored, as OpenRoute
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from turnpike.api.inference.routing_schema import CacheControl, Checked, RoutedBody
 
@@ -126,6 +126,20 @@ class Tool(Checked):
     cache_control: CacheControl | None = None
 
 
+class OtherTool(Checked):
+    """One of OpenRouter's own, or one that is not known."""
+
+    type: str
+
+
+def _kind_of(tool: Any) -> str:
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    return "other" if isinstance(kind, str) and kind != "function" else "function"
+
+
+AnyTool = Annotated[Annotated[Tool, Tag("function")] | Annotated[OtherTool, Tag("other")], Discriminator(_kind_of)]
+
+
 class _ToolName(Checked):
     name: str
 
@@ -189,7 +203,7 @@ class ChatBody(RoutedBody):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     response_format: Format | None = None
     structured_outputs: bool | None = None
-    tools: list[Tool] | None = None
+    tools: list[AnyTool] | None = None
     tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     reasoning: Reasoning | None = None

@@ -101,7 +101,11 @@ class ResponseHealingPlugin(_Plugin):
 Domains = Annotated[list[Annotated[str, Field(min_length=1, max_length=253)]], Field(max_length=100)]
 
 
-class _UserLocation(Checked):
+Searches = Annotated[int, Field(ge=1, le=100)]
+"""How many a model may make."""
+
+
+class UserLocation(Checked):
     type: Literal["approximate"]
     city: str | None = None
     country: str | None = None
@@ -118,8 +122,8 @@ class WebPlugin(_Plugin):
     search_prompt: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
     include_domains: Domains | None = None
     exclude_domains: Domains | None = None
-    max_uses: Annotated[int, Field(ge=1, le=100)] | None = None
-    user_location: _UserLocation | None = None
+    max_uses: Searches | None = None
+    user_location: UserLocation | None = None
 
 
 class _Pdf(Checked):

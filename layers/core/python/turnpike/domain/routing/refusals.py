@@ -229,6 +229,8 @@ def _search(refusal: _Refusal) -> _Advice:
         return "tools", f"a search by {names} does not go with function tools; leave either out; {engine}", None
     if web is None or web.by_slug:
         field, dropped = "model", "leave out :online"
+    elif web.as_tool:
+        field, dropped = "tools", "leave out the tool that searches, send the plugin web in its place"
     else:
         field, dropped = "plugins", "leave out the plugin web"
     advice = f"{dropped}, or ask a model whose provider searches the web itself"
