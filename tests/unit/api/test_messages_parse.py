@@ -275,7 +275,7 @@ def test_fallbacks_are_models_to_try_next() -> None:
         ({"model": None}, "model"),
         ({"messages": []}, "messages"),
         ({"tools": [{"type": "code_execution_20250825"}]}, "tools.0.type: code_execution_20250825"),
-        ({"tools": [{"type": "openrouter:web_search"}]}, "tools.0.type: openrouter:web_search"),
+        ({"tools": [{"type": "openrouter:datetime"}]}, "tools.0.type: openrouter:datetime"),
         ({"tools": [{"name": "weather"}]}, "tools.0.input_schema"),
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
         ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),

@@ -123,7 +123,7 @@ def test_later_versions_search_without_running_code(kind: str) -> None:
         ({"type": "computer_toolset_20260801"}, "send computer_20251124"),
         ({"type": "browser_toolset_20260801"}, "run it yourself"),
         ({"type": "web_search"}, "tools.0.type: web_search is a tool that this deployment does not have"),
-        ({"type": "openrouter:web_search"}, "send a tool with an input_schema and run it yourself"),
+        ({"type": "openrouter:datetime"}, "send a tool with an input_schema and run it yourself"),
         ({**SEARCH, "max_uses": 0}, "tools.0.max_uses: Input should be a whole number above 0"),
         ({**SEARCH, "max_uses": "many"}, "tools.0.max_uses"),
         ({**SEARCH, "max_uses": True}, "tools.0.max_uses"),

@@ -8,6 +8,9 @@ from turnpike.domain.chat import ChatRequest
 OPTIONS = "web_search_options"
 """The parameter that asks for one, as OpenAI's chat completions have it."""
 
+TOOL = "openrouter:web_search"
+"""The type of OpenRouter's tool that asks for one."""
+
 EXPECTED = 3
 """By a model that decides itself how often to search; it may search more often."""
 

@@ -10,6 +10,7 @@ from turnpike.api.inference.request import build_request
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
+from turnpike.domain.searches import TOOL
 
 _PARAMETERS = (
     "temperature",
@@ -63,14 +64,15 @@ def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequ
 def _with_other(request: ChatRequest, tool: Mapping[str, Any], path: str) -> ChatRequest:
     """Raises InvalidRequest for a tool that is neither a function nor a search of the web."""
     kind = str(tool["type"])
-    if kind != "openrouter:web_search" and not kind.startswith("web_search"):
+    # In chat completions OpenAI's words mean the same.
+    if kind != TOOL and not kind.startswith("web_search"):
         raise InvalidRequest(
             f"{kind[:64]} is a tool that this deployment does not have; send tools of type function, and run them "
             "yourself",
             field=f"{path}.type",
         )
     # Not before it is needed: most requests bring functions alone.
-    from turnpike.api.chat.search_tool import with_search
+    from turnpike.api.inference.search_tool import with_search
 
     return with_search(request, tool, path)
 

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from turnpike.api.inference.request import build_request
+from turnpike.api.inference.search_tool import with_search
 from turnpike.api.messages.conversation import build_messages
 from turnpike.api.messages.errors import ThreadRefused
 from turnpike.api.messages.schema import MessagesBody, Thinking, ToolChoice
@@ -14,6 +15,7 @@ from turnpike.api.messages.tools import function_tools, native_tools
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
+from turnpike.domain.searches import TOOL
 
 _AS_THEY_ARE = ("temperature", "top_p", "top_k", "cache_control")
 _TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
@@ -45,6 +47,9 @@ def parse_prompt(body: MessagesBody, content: Mapping[str, Any], headers: Header
         user=body.metadata.user_id if body.metadata else None,
         beta_headers=("anthropic-beta", "x-anthropic-beta"),
     )
+    for place, tool in enumerate(content.get("tools") or ()):
+        if tool.get("type") == TOOL:
+            request = with_search(request, tool, f"tools.{place}")
     own = native_tools(body, content.get("tools") or ())
     # Clients have to send a limit, and send a high one whatever they expect.
     return replace(request, takes_less=True, native_tools=own, dialect="messages" if own else None)

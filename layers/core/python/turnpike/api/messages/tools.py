@@ -10,7 +10,7 @@ from typing import Any
 from turnpike.api.messages.schema import MessagesBody, OtherTool
 from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.native import NativeTool
-from turnpike.domain.searches import EXPECTED
+from turnpike.domain.searches import EXPECTED, TOOL
 
 _SEARCH = re.compile(r"web_search_\d{8}")
 _FETCH = re.compile(r"web_fetch_\d{8}")
@@ -42,7 +42,7 @@ def native_tools(body: MessagesBody, given: Sequence[Mapping[str, Any]]) -> tupl
         raise InvalidRequest(f"no server is connected to here; {_REFUSED['mcp_toolset']}", field="mcp_servers")
     found = []
     for place, tool in enumerate(body.tools or ()):
-        if isinstance(tool, OtherTool):
+        if isinstance(tool, OtherTool) and tool.type != TOOL:
             found.append(_native(tool.type, given[place], f"tools.{place}"))
     return tuple(found)
 

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from turnpike.api.inference.request import build_request
+from turnpike.api.inference.search_tool import with_search
 from turnpike.api.responses.conversation import build_messages
 from turnpike.api.responses.native import native_choice, native_parameters, native_tools, needs_dialect
 from turnpike.api.responses.schema import NativeChoice, ResponsesBody, SchemaFormat, Text, ToolChoice
@@ -15,6 +16,7 @@ from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.native import NativeTool
+from turnpike.domain.searches import TOOL
 
 _AS_THEY_ARE = (
     "temperature",
@@ -47,6 +49,9 @@ def parse_responses_request(content: Mapping[str, Any], headers: Headers) -> Cha
         user=body.safety_identifier,
         transforms=["middle-out"] if body.truncation == "auto" else None,
     )
+    for place, tool in enumerate(content.get("tools") or ()):
+        if tool["type"] == TOOL:
+            request = with_search(request, tool, f"tools.{place}")
     custom = {name: declared.tool for name, declared in tools.items() if declared.kind == "custom"}
     request = replace(request, custom_tools=custom) if custom else request
     if others or needs_dialect(content["input"]):

@@ -11,6 +11,7 @@ from typing import Any
 
 from turnpike.api.responses.native import is_idle, refusal_of, travels
 from turnpike.domain.custom_tools import parameters_of_text
+from turnpike.domain.searches import TOOL
 
 Json = Mapping[str, Any]
 
@@ -87,6 +88,8 @@ def _declared(tools: Sequence[Json], path: str) -> Iterator[tuple[str, Declared]
                 yield function_name(each["name"], namespace), Declared(each, namespace)
         elif tool["type"] == SEARCH and tool.get("execution") == "client":
             yield SEARCH, Declared(tool)
+        elif tool["type"] == TOOL and path == _TOOLS:
+            continue
         elif not is_idle(tool) and not (path == _TOOLS and travels(tool)):
             raise refusal_of(tool, f"{path}.{place}.type")
 

@@ -1,4 +1,4 @@
-"""OpenRouter's tool that searches the web, of clients of chat completions."""
+"""OpenRouter's tool that searches the web, of clients of every skin."""
 
 from typing import Any
 
@@ -43,6 +43,24 @@ async def test_it_is_the_providers_own_search(tool: dict[str, Any], options: dic
     ((_, sent),) = found.upstream.calls
     assert sent.parameters["web_search_options"] == options
     assert sent.parameters["tools"] == [FUNCTION]
+
+
+@pytest.mark.parametrize("tool_wire", [None, "anthropic", "openai_responses"])
+@pytest.mark.parametrize("skin", ["messages", "responses"])
+async def test_every_skin_takes_it(skin: str, tool_wire: str | None) -> None:
+    found = World({"one": [text("Hi")]}, endpoint(supported_parameters=SEARCHES, tool_wire=tool_wire))
+    body = {"model": "acme/chat", "input": "Hi"} if skin == "responses" else {**HELLO, "max_tokens": 50}
+    tool = {**TOOL, "parameters": {"max_uses": 2}}
+    answer = await Client(found).post({**body, "tools": [tool]}, path=f"/api/v1/{skin}")
+    assert answer.status == 200, answer.json
+    ((_, sent),) = found.upstream.calls
+    assert sent.parameters["web_search_options"] == {"max_uses": 2}
+    assert "tools" not in sent.parameters
+    assert (sent.native_tools, sent.dialect) == ((), None)
+    refused = {**body, "tools": [{**TOOL, "parameters": {"engine": "exa"}}]}
+    answer = await Client(found).post(refused, path=f"/api/v1/{skin}")
+    assert answer.status == 400
+    assert answer.json["error"]["message"].startswith("tools.0.engine: as a tool only")
 
 
 async def test_alone_it_leaves_no_tools() -> None:

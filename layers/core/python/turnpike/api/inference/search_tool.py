@@ -1,4 +1,4 @@
-"""OpenRouter's tool that searches the web, in either of its spellings: here it is the search of the model's provider.
+"""OpenRouter's tool that searches the web: here it is the search of the model's provider.
 
 https://openrouter.ai/docs/guides/features/server-tools/web-search
 """
