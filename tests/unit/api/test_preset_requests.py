@@ -1,10 +1,12 @@
 """Requests that name a preset, in every skin, with a scripted provider and everything else in memory."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from turnpike.api.presets.expand import ExpandPreset
+from turnpike.domain.catalog import FixedCatalog
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.presets import Preset
 from turnpike.services.find_preset import FindPreset
@@ -61,6 +63,11 @@ class Asker:
         return self.world.upstream.calls[-1][1]
 
 
+def said(request: ChatRequest) -> dict[str, Any]:
+    """Its parameters, but for what skins that show no images say of themselves."""
+    return {name: value for name, value in request.parameters.items() if (name, value) != ("modalities", ["text"])}
+
+
 @EVERY_SKIN
 @pytest.mark.parametrize(
     "named", [{"model": "@preset/mine"}, {"preset": "mine"}, {"model": "acme/chat@preset/mine"}], ids=str
@@ -75,7 +82,7 @@ async def test_it_is_named_in_three_ways(skin: str, named: dict[str, str]) -> No
     assert request.models == ("acme/chat",)
     assert [message["role"] for message in request.messages] == ["system", "user"]
     assert request.messages[0]["content"] == "Be brief."
-    assert (request.parameters, request.max_tokens) == ({"temperature": 0.3}, 40)
+    assert (said(request), request.max_tokens) == ({"temperature": 0.3}, 40)
     [(generation, _)] = asker.world.sent_events()
     found = asker.store.find(ACCOUNT, "mine")
     assert found is not None
@@ -99,10 +106,29 @@ async def test_the_requests_own_members_win(skin: str) -> None:
     )
 
     assert request.models == (OTHER,)
-    assert request.parameters == {"temperature": 0.9, "top_p": 0.5}
+    assert said(request) == {"temperature": 0.9, "top_p": 0.5}
     assert request.max_tokens == 7
     # Whole members, not what is in them.
     assert (request.provider.sort, request.provider.zdr) == ("latency", False)
+
+
+@pytest.mark.parametrize("skin", ["messages", "completions"])
+async def test_nothing_is_drawn_where_the_answer_has_no_place_for_it(skin: str) -> None:
+    for config in ({}, {"modalities": ["image", "text"]}):
+        assert (await Asker(preset(**config)).request(skin, preset="mine")).parameters["modalities"] == ["text"]
+    assert (await Asker(preset()).request(skin, model="acme/chat", max_tokens=9)).parameters["modalities"] == ["text"]
+
+
+@pytest.mark.parametrize("skin", ["messages", "completions"])
+async def test_a_model_that_only_draws_is_a_404_that_names_the_model(skin: str) -> None:
+    asker = Asker(preset())
+    asker.world.catalog = FixedCatalog(
+        [replace(model, output_modalities=("image",)) for model in asker.world.catalog.models],
+        asker.world.catalog.providers,
+    )
+    error = (await asker.ask(skin, model="acme/chat", max_tokens=9)).json["error"]
+    assert "The model gives image; GET /models?output_modalities=text lists others" in error["message"]
+    assert asker.world.upstream.calls == []
 
 
 @EVERY_SKIN
@@ -118,7 +144,7 @@ async def test_models_provider_and_plugins_come_from_the_preset(skin: str) -> No
 async def test_what_a_skin_has_no_words_for_comes_too(skin: str) -> None:
     config = {"seed": 7, "min_p": 0.1, "reasoning_effort": "low", "transforms": ["middle-out"]}
     request = await Asker(preset(**config)).request(skin, preset="mine")
-    assert request.parameters == {"seed": 7, "min_p": 0.1, "reasoning": {"effort": "low"}}
+    assert said(request) == {"seed": 7, "min_p": 0.1, "reasoning": {"effort": "low"}}
     assert request.context_compression is True
 
 
@@ -142,7 +168,7 @@ async def test_tools_of_other_skins_are_united_too() -> None:
 async def test_a_text_completion_takes_no_tools() -> None:
     config = {"tools": [tool("a")], "tool_choice": "required", "parallel_tool_calls": False, "seed": 1}
     request = await Asker(preset(**config)).request("completions", preset="mine")
-    assert request.parameters == {"seed": 1}
+    assert said(request) == {"seed": 1}
 
 
 async def test_every_prompt_of_several_has_the_preset() -> None:

@@ -453,6 +453,11 @@ def test_images_come_back_as_they_were() -> None:
 # Parameters.
 
 
+def test_text_alone_is_asked_for_of_who_may_draw() -> None:
+    assert config("gemini-2.5-flash-image", modalities=["text"]) == {"responseModalities": ["TEXT"]}
+    assert "generationConfig" not in sent(request(parameters={"modalities": ["text"]}), "gemma-3-27b-it")
+
+
 def test_parameters_by_googles_names() -> None:
     assert config(
         GEMINI_2,

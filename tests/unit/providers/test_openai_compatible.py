@@ -62,6 +62,12 @@ def test_the_least_request() -> None:
     assert built.body == {"model": "chat-1", "messages": [USER]}
 
 
+def test_text_alone_is_said_only_to_those_who_know_the_word() -> None:
+    asked = request(parameters={"modalities": ["text"]})
+    assert body("openrouter", asked)["modalities"] == body("demo", asked, "modalities")["modalities"] == ["text"]
+    assert "modalities" not in body("openai", asked)
+
+
 def test_an_address_may_end_with_a_slash() -> None:
     slashed = replace(endpoint(), base_url="https://api.test/v1/")
     assert adapter().build_request(request(), slashed, "k").url == "https://api.test/v1/chat/completions"

@@ -126,6 +126,10 @@ class ResponseCaching:
     clear: bool = False
 
 
+TEXT_ALONE = ("text",)
+"""As `modalities`, of an answer in which nothing is to be drawn."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One request, validated. `models` are the slugs to try in order, at least one."""

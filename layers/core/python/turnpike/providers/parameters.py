@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.chat import ChatRequest
+from turnpike.domain.chat import TEXT_ALONE, ChatRequest
 
 _NEED_TOOLS = ("tool_choice", "parallel_tool_calls")
 """Refused everywhere where there are no tools."""
@@ -22,6 +22,9 @@ def listed_parameters(
     taken = {
         name: value for name, value in request.parameters.items() if not listed or name in listed or name in unlisted
     }
+    if tuple(taken.get("modalities") or ()) == TEXT_ALONE and "modalities" not in listed | unlisted:
+        # Whoever does not say that it knows the word answers so anyway, and may refuse the word.
+        del taken["modalities"]
     if "tools" not in taken:
         for name in _NEED_TOOLS:
             taken.pop(name, None)

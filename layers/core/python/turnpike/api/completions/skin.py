@@ -12,4 +12,5 @@ COMPLETIONS = Skin(
     present_error=present_error_body,
     keepalive=KEEPALIVE,
     takes_tools=False,
+    shows_images=False,
 )

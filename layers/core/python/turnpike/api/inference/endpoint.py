@@ -16,7 +16,7 @@ from turnpike.api.inference.preferences import PRESET
 from turnpike.api.inference.skin import Asked, Call, Presenter, Skin
 from turnpike.api.sse import EventStream
 from turnpike.domain.api_keys import Principal
-from turnpike.domain.chat import ChatRequest, Delta
+from turnpike.domain.chat import TEXT_ALONE, ChatRequest, Delta
 from turnpike.domain.errors import NotFound, TurnpikeError
 from turnpike.services.complete_chat import ChatCall, CompleteChat, Origin
 
@@ -70,10 +70,14 @@ class Asking:
     expansion: Expansion | None = None
 
     def complete(self, request: ChatRequest, skin: Skin) -> ChatRequest:
-        """What the skin made of the content, with what else its preset says."""
-        if self.expansion is None:
+        """What the skin made of the content, with what else its preset says, and for text alone where the answer has
+        a place for nothing else: models that draw do it unasked, and it is charged for.
+        """
+        if self.expansion is not None:
+            request = self.expansion.complete(request, takes_tools=skin.takes_tools)
+        if skin.shows_images:
             return request
-        return self.expansion.complete(request, takes_tools=skin.takes_tools)
+        return replace(request, parameters={**request.parameters, "modalities": list(TEXT_ALONE)})
 
 
 async def receive_asking(inference: Inference, skin: Skin, scope: Scope, receive: Receive) -> Asking:

@@ -61,6 +61,8 @@ class Skin:
     """What a stream says while its provider says nothing, and clients pass over."""
     takes_tools: bool = True
     """Whether its answers have a place for calls of tools."""
+    shows_images: bool = True
+    """Whether they have one for what a model draws."""
 
     present_cut: "Callable[[Call, Asked, TurnpikeError], dict[str, Any] | None] | None" = None
     """The answer as which this API tells some errors, with status 200; None for an error that is told as one."""

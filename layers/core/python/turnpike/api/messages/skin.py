@@ -11,4 +11,5 @@ MESSAGES = Skin(
     new_presenter=MessagesPresenter,
     present_error=present_message_error_body,
     keepalive=PING,
+    shows_images=False,
 )

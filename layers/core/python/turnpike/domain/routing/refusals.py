@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from turnpike.domain.availability import Availability, ExcludedCandidate
 from turnpike.domain.catalog import Endpoint, Model
-from turnpike.domain.chat import ChatRequest
+from turnpike.domain.chat import TEXT_ALONE, ChatRequest
 from turnpike.domain.errors import ContextExceeded, NoEndpoints
 from turnpike.domain.routing import conditions as reasons
 from turnpike.domain.routing.conditions import Target, unmet_parameters
@@ -196,7 +196,7 @@ def _outputs(refusal: _Refusal) -> _Advice:
     message = (
         f"No endpoints found that support the requested output modalities: {_listed(sorted(refusal.terms.outputs))}"
     )
-    if "modalities" not in refusal.terms.request.parameters:
+    if refusal.terms.request.parameters.get("modalities") in (None, list(TEXT_ALONE)):
         kinds = ",".join(sorted(refusal.terms.outputs))
         return "model", f"the model gives {_listed(given)}; GET /models?output_modalities={kinds} lists others", message
     return "modalities", f"the model gives {_listed(given)}", message

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnpike.domain.catalog import Endpoint
-from turnpike.domain.chat import ChatRequest
+from turnpike.domain.chat import TEXT_ALONE, ChatRequest
 from turnpike.providers.google.models import Model, nearest_level
 from turnpike.providers.google.quirks import Quirks
 from turnpike.providers.google.schemas import build_schema
@@ -75,8 +75,11 @@ def _config(taken: Mapping[str, Any], model: Model, quirks: Quirks) -> dict[str,
         if taken.get("top_logprobs"):
             config["logprobs"] = taken["top_logprobs"]
     config.update(_format(taken.get("response_format") or {}))
-    if taken.get("modalities"):
-        config["responseModalities"] = [modality.upper() for modality in taken["modalities"]]
+    modalities = taken.get("modalities")
+    # Gemma writes text and nothing else.
+    if modalities and not (model.gemma and tuple(modalities) == TEXT_ALONE):
+        # Models that draw take text alone from Gemini 2.5 on; those before it answer 400 to it, and cost nothing so.
+        config["responseModalities"] = [modality.upper() for modality in modalities]
     image = {ours: (taken.get("image_config") or {}).get(name) for name, ours in _IMAGE.items()}
     if any(image.values()):
         config["imageConfig"] = {name: value for name, value in image.items() if value}
