@@ -96,6 +96,107 @@ async def test_how_it_ended(stream: bool, reason: str, told: str | None) -> None
     response = fold(read_events(answer.body)) if stream else answer.json
     assert response["status"] == ("incomplete" if told else "completed")
     assert response["incomplete_details"] == ({"reason": told} if told else None)
+    assert [item["status"] for item in response["output"]] == [response["status"]]
+    assert (response["completed_at"] is None) == bool(told)
+    if not told:
+        assert response["completed_at"] >= response["created_at"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_of_calls_only_the_one_that_was_cut_is_incomplete(stream: bool) -> None:
+    calls = [{**CALL[0], "index": index, "id": f"call_{index}"} for index in range(2)]
+    pieces = [(0, '{"city":'), (1, '{"ci'), (0, '"Paris"}')]
+    script = [
+        *(Delta(tool_calls=[call]) for call in calls),
+        *(Delta(tool_calls=[{"index": index, "function": {"arguments": piece}}]) for index, piece in pieces),
+        *finish("length"),
+    ]
+    answer = await ask(*script, stream=stream)
+    # Calls that come mixed end in another order than they began.
+    response = read_events(answer.body)[-1]["response"] if stream else answer.json
+    assert [(item["arguments"], item["status"]) for item in response["output"]] == [
+        ('{"city":"Paris"}', "completed"),
+        ('{"ci', "incomplete"),
+    ]
+
+
+def token(text: str, *others: str, raw: list[int] | None = None) -> dict[str, Any]:
+    tops = [{"token": each, "logprob": -1.5, "bytes": None} for each in others]
+    return {"token": text, "logprob": -0.5, "bytes": raw, "top_logprobs": tops}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_logprobs_of_a_text_are_told_with_it(stream: bool) -> None:
+    script = [
+        Delta(content="Hé", logprobs={"content": [token("H", "J"), token("é")]}),
+        Delta(content="!"),
+        Delta(content="?", logprobs={"content": [token("?", raw=[63])]}),
+        *finish(),
+    ]
+    answer = await ask(*script, stream=stream, top_logprobs=1, include=["message.output_text.logprobs"])
+    events = read_events(answer.body) if stream else []
+    response = fold(events) if stream else answer.json
+    tops = [{"token": "J", "logprob": -1.5, "bytes": [74]}]
+    told = [
+        {"token": "H", "logprob": -0.5, "bytes": [72], "top_logprobs": tops},
+        {"token": "é", "logprob": -0.5, "bytes": [195, 169], "top_logprobs": []},
+        {"token": "?", "logprob": -0.5, "bytes": [63], "top_logprobs": []},
+    ]
+    [part] = response["output"][0]["content"]
+    assert (part["text"], part["logprobs"], response["top_logprobs"]) == ("Hé!?", told, 1)
+    if stream:
+        pieces = [event["logprobs"] for event in events if event["type"] == "response.output_text.delta"]
+        [whole] = [event["logprobs"] for event in events if event["type"] == "response.output_text.done"]
+        assert (pieces, whole) == ([told[:2], [], told[2:]], told)
+
+
+def test_logprobs_are_asked_for_in_either_way() -> None:
+    assert parse(top_logprobs=3).parameters == {"logprobs": True, "top_logprobs": 3}
+    assert parse(include=["message.output_text.logprobs"]).parameters == {"logprobs": True}
+    assert parse(top_logprobs=0, include=["reasoning.encrypted_content"]).parameters == {}
+    assert refusal(top_logprobs=21).startswith("top_logprobs: ")
+
+
+@pytest.mark.anyio
+async def test_an_image_is_told_in_its_steps() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    events = read_events((await ask(Delta(extra={"images": [image]}), *finish(), stream=True)).body)
+    fold(events)
+    added, *steps, done = events[2:-1]
+    assert (added["item"]["status"], added["item"]["result"]) == ("in_progress", None)
+    assert [step["type"].rpartition(".")[2] for step in steps] == ["in_progress", "generating", "completed"]
+    assert (done["item"]["status"], done["item"]["result"]) == ("completed", "aGk=")
+
+
+FUNCTIONS = [{"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("a", "b", "c")]
+
+
+def test_a_choice_may_be_narrowed() -> None:
+    allowed = [{"type": "function", "name": "c"}, {"type": "custom", "name": "raw"}, {"type": "web_search"}]
+    tools = [*FUNCTIONS, {"type": "custom", "name": "raw"}, {"type": "web_search"}]
+    request = parse(tools=tools, tool_choice={"type": "allowed_tools", "mode": "required", "tools": allowed})
+    # All of them stay, in their order: what is cached of a prompt begins with them.
+    assert [tool["function"]["name"] for tool in request.parameters["tools"]] == ["a", "b", "c", "raw"]
+    named = [{"type": "function", "function": {"name": name}} for name in ("c", "raw")]
+    assert request.parameters["tool_choice"] == {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "required", "tools": [*named, {"type": "web_search"}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        ({"mode": "auto", "tools": []}, "tool_choice.tools: "),
+        ({"mode": "none", "tools": [{"type": "function", "name": "a"}]}, "tool_choice.mode: "),
+        ({"mode": "auto", "tools": [{"type": "function"}]}, "tool_choice.tools.0.name: "),
+        ({"mode": "auto", "tools": [{"type": "mcp"}]}, "tool_choice: there is no tool mcp to choose in tools"),
+    ],
+)
+def test_a_choice_that_is_narrowed_amiss_is_refused(choice: dict[str, Any], told: str) -> None:
+    assert refusal(tools=FUNCTIONS, tool_choice={"type": "allowed_tools", **choice}).startswith(told)
 
 
 @pytest.mark.anyio

@@ -68,6 +68,18 @@ def test_text_alone_is_said_only_to_those_who_know_the_word() -> None:
     assert "modalities" not in body("openai", asked)
 
 
+def test_of_a_narrowed_choice_the_tools_are_sent_that_may_be_called() -> None:
+    tools = [{"type": "function", "function": {"name": name}} for name in ("c", "b", "a")]
+    named = [{"type": "function", "function": {"name": name}} for name in ("a", "c")]
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": named}}
+    asked = request(parameters={"tools": tools, "tool_choice": choice})
+    sent = body("groq", asked, "tools", "tool_choice")
+    assert ([tool["function"]["name"] for tool in sent["tools"]], sent["tool_choice"]) == (["c", "a"], "required")
+    # Also by an endpoint that lets nobody choose.
+    sent = body("groq", asked, "tools")
+    assert ([tool["function"]["name"] for tool in sent["tools"]], "tool_choice" in sent) == (["c", "a"], False)
+
+
 def test_an_address_may_end_with_a_slash() -> None:
     slashed = replace(endpoint(), base_url="https://api.test/v1/")
     assert adapter().build_request(request(), slashed, "k").url == "https://api.test/v1/chat/completions"

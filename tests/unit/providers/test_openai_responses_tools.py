@@ -73,6 +73,37 @@ def streamed(*output: Any, **usage: Any) -> list[Delta]:
     return [*decoder.feed(data), *decoder.finish()]
 
 
+FUNCTIONS = [{"type": "function", "function": {"name": name}} for name in ("b", "get_weather", "a")]
+
+
+def narrow(*tools: Any, mode: str = "required") -> dict[str, Any]:
+    named = [tool if isinstance(tool, dict) else {"type": "function", "function": {"name": tool}} for tool in tools]
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}}
+    return {"tools": FUNCTIONS, "tool_choice": choice}
+
+
+def test_a_narrowed_choice_leaves_the_tools_as_they_are() -> None:
+    sent = body(
+        parameters=narrow("a", "b", {"type": "web_search_preview"}),
+        native_tools=(SEARCH, SHELL),
+        custom_tools={"b": {"type": "custom", "name": "b"}},
+    )
+    assert [tool.get("name") or tool["type"] for tool in sent["tools"]] == [
+        *("b", "get_weather", "a", "web_search", "local_shell")
+    ]
+    allowed = [{"type": "function", "name": "a"}, {"type": "custom", "name": "b"}, {"type": "web_search"}]
+    assert sent["tool_choice"] == {"type": "allowed_tools", "mode": "required", "tools": allowed}
+
+
+def test_who_cannot_be_told_so_gets_those_tools_alone() -> None:
+    asked = narrow("a", "b", {"type": "web_search"}, mode="auto")
+    sent = body("grok-4", "xai", parameters=asked, native_tools=(SEARCH, SHELL))
+    assert [tool.get("name") or tool["type"] for tool in sent["tools"]] == ["b", "a", "web_search"]
+    assert sent["tool_choice"] == "auto"
+    sent = body("grok-4", "xai", parameters=narrow({"type": "local_shell"}), native_tools=(SEARCH, SHELL))
+    assert (sent["tools"], sent["tool_choice"]) == ([{"type": "local_shell"}], "required")
+
+
 # --- Searches that chat asks for
 
 

@@ -81,6 +81,11 @@ def _is_foreign(part: Mapping[str, Any], but: Dialect | None) -> bool:
     return part.get("type") == PART and part["dialect"] != but
 
 
+def family_of(kind: str) -> str:
+    """Of a tool's type in OpenAI's Responses, what its versions have in common."""
+    return next((family for family in ("web_search", "computer") if kind.startswith(family)), kind)
+
+
 def dialect_of(wire: str | None) -> Dialect | None:
     """The API that a wire format speaks, where tools of its own can be asked for."""
     return _SPOKEN.get(wire or "")

@@ -149,6 +149,18 @@ class ToolChoice(Checked):
     function: _ToolName
 
 
+class _AllowedTools(Checked):
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[ToolChoice], Field(min_length=1)]
+
+
+class AllowedTools(Checked):
+    """As OpenAI has it: all tools stay as they are, and only these may be called."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: _AllowedTools
+
+
 class _JsonSchema(Checked):
     name: Annotated[str, Field(max_length=64)]
     description: str | None = None
@@ -204,7 +216,9 @@ class ChatBody(RoutedBody):
     response_format: Format | None = None
     structured_outputs: bool | None = None
     tools: list[AnyTool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    tool_choice: (
+        Literal["none", "auto", "required"] | Annotated[ToolChoice | AllowedTools, Field(discriminator="type")] | None
+    ) = None
     parallel_tool_calls: bool | None = None
     reasoning: Reasoning | None = None
     reasoning_effort: Effort | None = None

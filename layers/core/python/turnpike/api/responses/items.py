@@ -130,8 +130,13 @@ class ImageItem:
         self.id = item_id
         self.data = data
 
+    @property
+    def progress(self) -> Sequence[str]:
+        return [f"response.{self.kind}.{step}" for step in ("in_progress", "generating", "completed")]
+
     def present(self, status: str) -> Json:
-        return {"id": self.id, "type": "image_generation_call", "status": "completed", "result": self.data}
+        result = None if status == "in_progress" else self.data
+        return {"id": self.id, "type": self.kind, "status": status, "result": result}
 
 
 class NativeItem:
@@ -158,6 +163,20 @@ def data_of_image(image: Mapping[str, Any]) -> str | None:
     """The base64 of an image of an answer; None where it has only an address."""
     url = str((image.get("image_url") or {}).get("url") or "")
     return url.partition(",")[2] if url.startswith("data:") else None
+
+
+def logprobs_of(given: Mapping[str, Any] | None) -> list[Json]:
+    """Of a chat's tokens; some providers leave out their bytes, which are never missing here."""
+    return [
+        {**_with_bytes(each), "top_logprobs": [_with_bytes(other) for other in each.get("top_logprobs") or ()]}
+        for each in (given or {}).get("content") or ()
+    ]
+
+
+def _with_bytes(token: Mapping[str, Any]) -> Json:
+    text, told = str(token.get("token") or ""), token.get("bytes")
+    told = list(text.encode()) if told is None else told
+    return {"token": text, "logprob": token.get("logprob") or 0.0, "bytes": told}
 
 
 def annotation_of(given: Mapping[str, Any], offset: int) -> Json | None:

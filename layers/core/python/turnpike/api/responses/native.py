@@ -7,7 +7,7 @@ from typing import Any
 
 from turnpike.domain.chat import Message
 from turnpike.domain.errors import InvalidRequest
-from turnpike.domain.native import PART, NativeTool
+from turnpike.domain.native import PART, NativeTool, family_of
 from turnpike.domain.searches import EXPECTED
 
 Json = Mapping[str, Any]
@@ -75,7 +75,7 @@ def native_tools(content: Json) -> tuple[NativeTool, ...]:
 
 def native_choice(choice: Json, tools: Sequence[NativeTool]) -> dict[str, Any]:
     """A choice that names one of them. Raises InvalidRequest."""
-    if not any(_family(tool.declared["type"]) == _family(choice["type"]) for tool in tools):
+    if not any(family_of(tool.declared["type"]) == family_of(choice["type"]) for tool in tools):
         raise InvalidRequest(f"there is no tool {str(choice['type'])[:64]} to choose in tools", field="tool_choice")
     return dict(choice)
 
@@ -110,7 +110,3 @@ def _declared(tool: Json) -> Json:
     return (
         {**tool, "environment": {"type": "local"}} if tool["type"] == "shell" and not tool.get("environment") else tool
     )
-
-
-def _family(kind: str) -> str:
-    return next((family for family in ("web_search", "computer") if kind.startswith(family)), kind)

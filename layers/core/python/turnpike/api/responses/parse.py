@@ -10,13 +10,15 @@ from turnpike.api.inference.request import build_request
 from turnpike.api.inference.search_tool import with_search
 from turnpike.api.responses.conversation import build_messages
 from turnpike.api.responses.native import native_choice, native_parameters, native_tools, needs_dialect
-from turnpike.api.responses.schema import NativeChoice, ResponsesBody, SchemaFormat, Text, ToolChoice
+from turnpike.api.responses.result import LOGPROBS
+from turnpike.api.responses.schema import AllowedChoice, NativeChoice, ResponsesBody, SchemaFormat, Text, ToolChoice
 from turnpike.api.responses.tools import Declared, build_function, declared_tools, function_name
 from turnpike.api.validation import parse
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.native import NativeTool
 from turnpike.domain.searches import TOOL
+from turnpike.domain.tool_choice import ALLOWED
 
 _AS_THEY_ARE = (
     "temperature",
@@ -78,13 +80,12 @@ def _parameters(
     if tools:
         functions = [build_function(name, declared) for name, declared in tools.items()]
         parameters["tools"] = [{"type": "function", "function": function} for function in functions]
-    if isinstance(body.tool_choice, ToolChoice):
-        named = function_name(body.tool_choice.name, body.tool_choice.namespace)
-        parameters["tool_choice"] = {"type": "function", "function": {"name": named}}
-    elif isinstance(body.tool_choice, NativeChoice):
-        parameters["tool_choice"] = native_choice(content["tool_choice"], others)
-    elif body.tool_choice:
-        parameters["tool_choice"] = body.tool_choice
+    if body.tool_choice:
+        parameters["tool_choice"] = _tool_choice(body.tool_choice, content["tool_choice"], others)
+    if body.top_logprobs or LOGPROBS in (body.include or ()):
+        parameters["logprobs"] = True
+        if body.top_logprobs:
+            parameters["top_logprobs"] = body.top_logprobs
     if body.text:
         parameters.update(_text(body.text))
     if body.reasoning:
@@ -94,6 +95,20 @@ def _parameters(
         if reasoning:
             parameters["reasoning"] = reasoning
     return parameters
+
+
+def _tool_choice(
+    choice: str | ToolChoice | AllowedChoice | NativeChoice, content: Any, others: Sequence[NativeTool]
+) -> Any:
+    """In the words of chat completions, but for what they have none for."""
+    if isinstance(choice, str):
+        return choice
+    if isinstance(choice, ToolChoice):
+        return {"type": "function", "function": {"name": function_name(choice.name, choice.namespace)}}
+    if isinstance(choice, NativeChoice):
+        return native_choice(content, others)
+    tools = [_tool_choice(each, told, others) for each, told in zip(choice.tools, content["tools"], strict=True)]
+    return {"type": ALLOWED, ALLOWED: {"mode": choice.mode, "tools": tools}}
 
 
 def _text(text: Text) -> dict[str, Any]:

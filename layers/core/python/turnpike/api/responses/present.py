@@ -21,8 +21,9 @@ from turnpike.api.responses.items import (
     SearchCallItem,
     annotation_of,
     data_of_image,
+    logprobs_of,
 )
-from turnpike.api.responses.result import present_response, present_unfinished
+from turnpike.api.responses.result import present_response, present_unfinished, status_of
 from turnpike.api.responses.thoughts import Detail, group_of
 from turnpike.api.responses.tools import SEARCH, declared_tools
 from turnpike.api.responses.whole import deltas_of
@@ -32,6 +33,7 @@ from turnpike.services.complete_chat import ChatCall
 
 Json = dict[str, Any]
 
+_NO_LOGPROBS = b',"logprobs":[]'
 _ARGUMENTS = "response.function_call_arguments.delta"
 
 
@@ -49,6 +51,7 @@ class ResponsesPresenter:
         self._group: object = None
         self._calls: dict[int, CallItem] = {}
         self._unfinished: list[CallItem] = []
+        self._cut: list[AnyItem] = []
         # What there is of calls whose name is still to come.
         self._unnamed: dict[int, dict[str, str]] = {}
         self._begun = False
@@ -67,7 +70,7 @@ class ResponsesPresenter:
     def present(self, deltas: Sequence[Delta]) -> bytes:
         out: list[bytes] = []
         for delta in deltas:
-            if delta.has_content or delta.finish_reason:
+            if delta.has_content or delta.finish_reason or delta.logprobs:
                 self._begin(out)
                 self._add(delta, out)
             if delta.error is not None:
@@ -105,9 +108,11 @@ class ResponsesPresenter:
         elif delta.reasoning:
             self._think({"type": "reasoning.text", "text": delta.reasoning}, out)
         if delta.content:
-            self._say("output_text", "text", delta.content, out)
+            self._say("output_text", delta.content, out, logprobs_of(delta.logprobs))
+        elif delta.logprobs and isinstance(self._open, MessageItem):
+            self._say("output_text", "", out, logprobs_of(delta.logprobs))
         if delta.refusal:
-            self._say("refusal", "refusal", delta.refusal, out)
+            self._say("refusal", delta.refusal, out)
         for fragment in delta.tool_calls or ():
             self._use(fragment, out)
         for annotation in (delta.extra or {}).get("annotations") or ():
@@ -121,7 +126,7 @@ class ResponsesPresenter:
             self._start(NativeItem(self._new_id("item"), delta.native["item"]), out)
             self._close(out)
 
-    def _say(self, kind: str, member: str, text: str, out: list[bytes]) -> None:
+    def _say(self, kind: str, text: str, out: list[bytes], logprobs: Sequence[Json] = ()) -> None:
         item = self._open
         if not isinstance(item, MessageItem):
             item = MessageItem(self._new_id("msg"))
@@ -130,14 +135,17 @@ class ResponsesPresenter:
             self._end_part(item, out)
             item.parts.append(_new_part(kind))
             self._part_event("added", item, out)
-            logprobs = b',"logprobs":[]' if kind == "output_text" else b""
             self._prefix = self._piece(f"response.{kind}.delta", item, b',"content_index":%d' % (len(item.parts) - 1))
-            self._prefix += logprobs
+            self._prefix += _NO_LOGPROBS if kind == "output_text" else b""
             self._part_began = self._said
         item.texts.append(text)
         if kind == "output_text":
             self._said += len(text)
-        self._tell(text, out)
+        if not logprobs:
+            self._tell(text, out)
+            return
+        item.parts[-1]["logprobs"] += logprobs
+        self._tell(text, out, self._prefix.removesuffix(_NO_LOGPROBS) + b',"logprobs":' + orjson.dumps(logprobs))
 
     def _think(self, detail: Detail, out: list[bytes]) -> None:
         item, group = self._open, group_of(detail)
@@ -207,12 +215,19 @@ class ResponsesPresenter:
             self._finish(item, out)
 
     def _close_all(self, out: list[bytes]) -> None:
+        """Where the answer was cut short, so was what is still open then."""
+        cut, item = status_of(self._call) == "incomplete", self._open
+        if cut and item is not None and not isinstance(item, CallItem):
+            self._finish(item, out, "incomplete")
+            self._open = None
         self._close(out)
-        for item in self._unfinished:
-            self._finish(item, out)
+        for call in self._unfinished:
+            self._finish(call, out, "incomplete" if cut and not call.is_complete else "completed")
         self._unfinished.clear()
 
-    def _finish(self, item: AnyItem, out: list[bytes]) -> None:
+    def _finish(self, item: AnyItem, out: list[bytes], status: str = "completed") -> None:
+        if status == "incomplete":
+            self._cut.append(item)
         if isinstance(item, MessageItem):
             self._end_part(item, out)
         elif isinstance(item, ReasoningItem) and item.has_text:
@@ -220,7 +235,7 @@ class ResponsesPresenter:
             out.append(self._item_event("response.reasoning_summary_text.done", item, **place, text=item.said))
             part = {"type": "summary_text", "text": item.said}
             out.append(self._item_event("response.reasoning_summary_part.done", item, **place, part=part))
-        elif isinstance(item, NativeItem):
+        elif isinstance(item, (NativeItem, ImageItem)):
             out += [self._item_event(name, item) for name in item.progress]
         elif isinstance(item, CustomCallItem):
             # As one piece: a text can be told from its JSON only when that is complete.
@@ -229,7 +244,7 @@ class ResponsesPresenter:
         elif type(item) is CallItem:
             told = {**item.address, "arguments": "".join(item.arguments)}
             out.append(self._item_event("response.function_call_arguments.done", item, **told))
-        place = {"output_index": self._items.index(item), "item": item.present("completed")}
+        place = {"output_index": self._items.index(item), "item": item.present(status)}
         out.append(self._event("response.output_item.done", place))
 
     def _end_part(self, item: MessageItem, out: list[bytes]) -> None:
@@ -243,7 +258,9 @@ class ResponsesPresenter:
             out.append(self._item_event("response.refusal.done", item, **place, refusal=text))
         else:
             part["text"] = text
-            out.append(self._item_event("response.output_text.done", item, **place, text=text, logprobs=[]))
+            out.append(
+                self._item_event("response.output_text.done", item, **place, text=text, logprobs=part["logprobs"])
+            )
         self._part_event("done", item, out)
 
     def _part_event(self, what: str, item: MessageItem, out: list[bytes]) -> None:
@@ -273,8 +290,8 @@ class ResponsesPresenter:
         return f"{kind}_{self._call.id.removeprefix('gen-')}_{len(self._items)}"
 
     def _response(self, status: str | None = None) -> Json:
-        # Only an answer that broke off still has some open.
-        unfinished = (self._open, *self._unfinished)
+        # Only an answer that broke off or was cut short still has some.
+        unfinished = (self._open, *self._unfinished, *self._cut)
         output = [item.present("incomplete" if item in unfinished else "completed") for item in self._items]
         response = present_response(self._call, self._asked, output, status)
         shows = wants_metadata(self._asked.headers) and status != "in_progress" and isinstance(self._call, ChatCall)

@@ -1,5 +1,6 @@
 """The object `response`: how an answer ended, what it used, and what it was asked for (reference 8.5)."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ from turnpike.api.inference.cost import present_cost, present_tool_use
 from turnpike.api.inference.skin import Asked, Call
 from turnpike.domain.errors import TurnpikeError
 
+LOGPROBS = "message.output_text.logprobs"
+"""What is to be included, by OpenAI's word for it."""
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _CODES = {
     "rate_limit_exceeded": "rate_limit_exceeded",
@@ -32,6 +35,7 @@ _REPEATED: Mapping[str, Any] = {
     "presence_penalty": None,
     "frequency_penalty": None,
     "max_output_tokens": None,
+    "top_logprobs": 0,
     "tools": [],
     "tool_choice": "auto",
     "parallel_tool_calls": True,
@@ -50,13 +54,13 @@ def present_response(
 ) -> dict[str, Any]:
     """`status` is by how the answer ended where it is None."""
     content, reason = asked.content, _INCOMPLETE.get(call.finish_reason or "")
-    status = status or ("incomplete" if reason else "completed")
+    status = status or status_of(call)
     repeated = {name: fallback if content.get(name) is None else content[name] for name, fallback in _REPEATED.items()}
     return {
         "id": call.id,
         "object": "response",
         "created_at": call.created_at_s,
-        "completed_at": None,
+        "completed_at": max(call.created_at_s, int(time.time())) if status == "completed" else None,
         "status": status,
         "error": None,
         "incomplete_details": {"reason": reason} if status == "incomplete" else None,
@@ -70,6 +74,11 @@ def present_response(
         "previous_response_id": None,
         **repeated,
     }
+
+
+def status_of(call: Call) -> str:
+    """Of an answer that came to its end."""
+    return "incomplete" if call.finish_reason in _INCOMPLETE else "completed"
 
 
 def present_unfinished(error: TurnpikeError) -> dict[str, Any]:

@@ -227,6 +227,14 @@ class ToolChoice(Checked):
     namespace: str | None = None
 
 
+class AllowedChoice(Checked):
+    """All tools stay as they are, and only these may be called."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: Annotated[list["OneChoice"], Field(min_length=1)]
+
+
 class NativeChoice(Checked):
     """One of the tools that are no functions."""
 
@@ -237,7 +245,14 @@ def _chosen(choice: Any) -> str:
     return "named" if isinstance(choice, dict) and choice.get("type") in ("function", "custom") else "other"
 
 
-Choice = Annotated[Annotated[ToolChoice, Tag("named")] | Annotated[NativeChoice, Tag("other")], Discriminator(_chosen)]
+def _narrowed(choice: Any) -> str:
+    return "allowed" if isinstance(choice, dict) and choice.get("type") == "allowed_tools" else _chosen(choice)
+
+
+_Named = Annotated[ToolChoice, Tag("named")]
+_Other = Annotated[NativeChoice, Tag("other")]
+OneChoice = Annotated[_Named | _Other, Discriminator(_chosen)]
+Choice = Annotated[Annotated[AllowedChoice, Tag("allowed")] | _Named | _Other, Discriminator(_narrowed)]
 
 
 class PlainFormat(Checked):
@@ -284,6 +299,7 @@ class ResponsesBody(RoutedBody):
     tool_choice: Literal["none", "auto", "required"] | Choice | None = None
     max_tool_calls: Tokens | None = None
     include: list[str] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     parallel_tool_calls: bool | None = None
     text: Text | None = None
     reasoning: Reasoning | None = None

@@ -18,10 +18,16 @@ def deltas_of(choice: Choice) -> list[Delta]:
     if not choice.parts:
         return [
             Delta(reasoning=message.get("reasoning"), reasoning_details=message.get("reasoning_details")),
-            Delta(content=message.get("content"), refusal=message.get("refusal"), extra=extra or None),
+            Delta(
+                content=message.get("content"),
+                refusal=message.get("refusal"),
+                extra=extra or None,
+                logprobs=choice.logprobs,
+            ),
             Delta(tool_calls=calls or None),
         ]
-    items = [*_parts(choice.parts, extra.pop("annotations", ()))]
+    tokens = (choice.logprobs or {}).get("content") or ()
+    items = [*_parts(choice.parts, extra.pop("annotations", ()), tokens)]
     if message.get("refusal"):
         items.append(Delta(refusal=message["refusal"]))
     items += [Delta(tool_calls=[call]) for call in calls]
@@ -47,9 +53,9 @@ def _interleaved(details: Sequence[Json], items: list[Delta]) -> Iterator[Delta]
     yield from rest
 
 
-def _parts(parts: Sequence[Json], annotations: Sequence[Json]) -> Iterator[Delta]:
-    """Each text with what is said of places in it."""
-    left = list(annotations)
+def _parts(parts: Sequence[Json], annotations: Sequence[Json], tokens: Sequence[Json]) -> Iterator[Delta]:
+    """Each text with what is said of places in it, and its tokens, whose texts it is made of."""
+    left, unread = list(annotations), iter(tokens)
     texts = [part for part in parts if part["type"] == "text"]
     end = 0
     for part in parts:
@@ -59,7 +65,22 @@ def _parts(parts: Sequence[Json], annotations: Sequence[Json]) -> Iterator[Delta
         end += len(part["text"])
         of_part = [each for each in left if part is texts[-1] or _start(each) < end]
         left = [each for each in left if each not in of_part]
-        yield Delta(content=part["text"], extra={"annotations": of_part} if of_part else None)
+        logprobs = [*_covering(part["text"], unread)]
+        yield Delta(
+            content=part["text"],
+            extra={"annotations": of_part} if of_part else None,
+            logprobs={"content": logprobs} if logprobs else None,
+        )
+
+
+def _covering(text: str, tokens: Iterator[Json]) -> Iterator[Json]:
+    read = 0
+    while read < len(text):
+        token = next(tokens, None)
+        if token is None:
+            return
+        read += len(str(token.get("token") or ""))
+        yield token
 
 
 def _start(annotation: Json) -> int:

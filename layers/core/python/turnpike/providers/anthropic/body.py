@@ -7,6 +7,7 @@ from typing import Any
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.searches import OPTIONS, searches_with
+from turnpike.domain.tool_choice import narrowed
 from turnpike.providers.anthropic.content import Block, cache_mark
 from turnpike.providers.anthropic.messages import THOUGHTS, build_turns
 from turnpike.providers.anthropic.parameters import (
@@ -86,7 +87,8 @@ def _taken(request: ChatRequest, endpoint: Endpoint) -> dict[str, Any]:
     taken = listed_parameters(request, endpoint, unlisted=UNLISTED)
     if request.native_tools:
         # They are tools to choose from, though no parameter holds them.
-        taken |= {name: request.parameters[name] for name in _OF_TOOLS if name in request.parameters}
+        given = narrowed(request.parameters)
+        taken |= {name: given[name] for name in _OF_TOOLS if name in given}
     return taken
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
+from turnpike.domain.tool_choice import ALLOWED, is_narrow, narrowed
 from turnpike.providers.openai_responses.families import Family, takes_custom_tools
 from turnpike.providers.openai_responses.searching import build_choice, build_tools, most_calls, searches
 from turnpike.providers.openai_responses.servers import OPENAI, Server
@@ -29,12 +30,13 @@ def build_parameters(
     request: ChatRequest, endpoint: Endpoint, family: Family, server: Server = OPENAI, *, marked: bool
 ) -> dict[str, Any]:
     """`marked`: whether the prompt may have marks for caching. Raises InvalidRequest."""
-    taken = listed_parameters(request, endpoint, unlisted=_UNLISTED)
+    taken = listed_parameters(request, endpoint, unlisted=_UNLISTED, narrows_tools=not server.narrow_choices)
     taken = {name: value for name, value in taken.items() if name not in server.refused}
     others = build_tools(request, endpoint, server)
     if others:
         # They need no functions beside them.
-        taken.update((name, request.parameters[name]) for name in _OF_TOOLS if name in request.parameters)
+        given = request.parameters if server.narrow_choices else narrowed(request.parameters)
+        taken.update((name, given[name]) for name in _OF_TOOLS if name in given)
     reasoning = _reasoning(taken.get("reasoning") or {}, request.max_tokens, family)
     if searches(others) and reasoning.get("effort") == "minimal":
         # https://developers.openai.com/api/docs/guides/tools-web-search#limitations
@@ -127,7 +129,12 @@ def _tools(
     built: dict[str, Any] = {"tools": [*functions, *others]}
     choice = taken.get("tool_choice")
     forced = forced_function(choice)
-    if choice is not None:
+    if is_narrow(choice):
+        allowed = choice[ALLOWED]
+        named = [(each, forced_function(each)) for each in allowed["tools"]]
+        tools = [build_choice(each) if name is None else _forced(name, custom) for each, name in named]
+        built["tool_choice"] = {"type": ALLOWED, "mode": allowed["mode"], "tools": tools}
+    elif choice is not None:
         built["tool_choice"] = build_choice(choice) if forced is None else _forced(forced, custom)
     return built
 

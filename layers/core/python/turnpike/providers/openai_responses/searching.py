@@ -9,7 +9,9 @@ from typing import Any
 from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
+from turnpike.domain.native import family_of
 from turnpike.domain.searches import OPTIONS, plain_domain, searches_with
+from turnpike.domain.tool_choice import ALLOWED, is_narrow
 from turnpike.providers.openai_responses.servers import Server
 
 TOOL = "web_search"
@@ -18,7 +20,12 @@ _PREVIEW = "web_search_preview"
 
 def build_tools(request: ChatRequest, endpoint: Endpoint, server: Server) -> list[dict[str, Any]]:
     """The tools that are no functions. Raises InvalidRequest."""
-    native = [_declared(tool.declared) for tool in request.native_tools if tool.dialect == "responses"]
+    tools = [tool.declared for tool in request.native_tools if tool.dialect == "responses"]
+    choice = request.parameters.get("tool_choice")
+    if not server.narrow_choices and is_narrow(choice):
+        allowed = {family_of(each["type"]) for each in choice[ALLOWED]["tools"]}
+        tools = [tool for tool in tools if family_of(tool["type"]) in allowed]
+    native = [_declared(tool) for tool in tools]
     if searches_with(request, endpoint) and not searches(native):
         native.append(_search(request.parameters[OPTIONS], server))
     return native

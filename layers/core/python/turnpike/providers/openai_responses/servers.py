@@ -25,6 +25,9 @@ class Server:
     most_domains: int = 100
     """In either list of a search's filters."""
 
+    narrow_choices: bool = True
+    """Whether it can be told which of the tools may be called."""
+
     context_sizes: bool = True
     """Whether it may be said how much of what a search finds is read."""
 
@@ -48,6 +51,8 @@ _SERVERS: Mapping[str, Server] = {
         # https://docs.x.ai/developers/tools/web-search
         excluded_domains="excluded_domains",
         most_domains=5,
+        # https://docs.x.ai/developers/tools/function-calling knows one, all or none of them.
+        narrow_choices=False,
         context_sizes=False,
     ),
 }
