@@ -19,6 +19,7 @@ from turnpike.domain.routing import Policy, Route, RoutedRequest, plan_route
 from turnpike.domain.searches import OPTIONS, TOKENS_PER_SEARCH, expected_searches
 from turnpike.domain.slugs import parse_slug
 from turnpike.domain.stickiness import Stickiness, conversation_of
+from turnpike.domain.tool_choice import check_tool_choice
 from turnpike.ports.upstream import Upstream
 from turnpike.services.admit import Admit
 from turnpike.services.attempts import Attempts, Watch
@@ -65,6 +66,8 @@ class CompleteChat:
 
     async def __call__(self, principal: Principal, request: ChatRequest, origin: Origin) -> ChatCall:
         """Raises RequestError or ServiceError, and then nothing is held."""
+        if "tool_choice" in request.parameters:
+            check_tool_choice(request)
         plugins = None
         if self.begin_plugins is not None and _needs_plugins(request):
             plugins = self.begin_plugins(request)
