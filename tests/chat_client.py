@@ -10,7 +10,7 @@ from starlette.types import Message
 from turnpike.api.auth import Guard
 from turnpike.api.edge import Edge
 from turnpike.api.inference.endpoint import Expand
-from turnpike.api.skins import routes
+from turnpike.api.skins import ERROR_BODIES, routes
 from turnpike.services.authenticate import Authenticate
 from turnpike.services.response_cache import FindAnswer
 
@@ -59,7 +59,8 @@ class Client:
         self.keys = InMemoryApiKeys()
         self.keys.create(principal().key)
         guard = Guard(Authenticate(self.keys, ttl_s=30))
-        self.app = Edge(routes(guard, world.case, keepalive_s=keepalive_s, find_answer=find_answer, expand=expand))
+        inner = routes(guard, world.case, keepalive_s=keepalive_s, find_answer=find_answer, expand=expand)
+        self.app = Edge(inner, error_bodies=ERROR_BODIES)
 
     async def post(
         self,

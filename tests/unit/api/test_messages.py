@@ -93,7 +93,10 @@ async def test_a_call_of_a_tool_is_a_block_whose_input_comes_in_pieces() -> None
     message = await stream(*deltas, *finish("tool_calls"))
     assert message["content"] == [
         {"type": "text", "text": "Let me see."},
-        {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Paris"}},
+        {
+            **{"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Paris"}},
+            "caller": {"type": "direct"},
+        },
     ]
     assert message["stop_reason"] == "tool_use"
 
@@ -129,7 +132,12 @@ async def test_a_call_whose_name_comes_late_waits_for_it() -> None:
     nameless = [{**CALL[0], "function": {"name": "", "arguments": '{"city":'}}]
     named = [{"index": 0, "function": {"name": "weather", "arguments": '"Paris"}'}}]
     message = await stream(Delta(tool_calls=nameless), Delta(tool_calls=named), *finish("tool_calls"))
-    assert message["content"] == [{"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Paris"}}]
+    assert message["content"] == [
+        {
+            **{"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Paris"}},
+            "caller": {"type": "direct"},
+        }
+    ]
 
 
 async def test_claudes_thoughts_keep_their_signatures() -> None:
@@ -398,3 +406,19 @@ async def test_the_same_answer_costs_the_same_in_either_skin() -> None:
     assert len(world.sent_events()) == 4
     assert len(costs) == 1
     assert orjson.dumps(list(costs)) == b"[20000]"
+
+
+@pytest.mark.parametrize("prefix", ["/api/v1", "/v1"])
+async def test_unknown_addresses_and_methods_are_told_as_anthropics_clients_read_them(prefix: str) -> None:
+    client = Client(World({"one": []}))
+    for path, method, status, kind in (
+        ("/messages", "GET", 405, "invalid_request_error"),
+        ("/messages/count_tokens", "PUT", 405, "invalid_request_error"),
+        ("/messages/batches", "POST", 404, "not_found_error"),
+        ("/messages/", "POST", 404, "not_found_error"),
+    ):
+        answer = await client.post({}, path=prefix + path, method=method)
+        assert (answer.status, answer.json["type"], answer.json["error"]["type"]) == (status, "error", kind)
+        assert answer.headers.get("allow") == ("POST" if status == 405 else None)
+    answer = await client.post({}, path=f"{prefix}/messagesandmore")
+    assert (answer.status, answer.json["error"]["code"]) == (404, 404)

@@ -46,10 +46,19 @@ class ErrorBody(Protocol):
 
 
 class Edge:
-    """An ASGI app over `routes`, served below each of `PREFIXES`. `aclose` ends what it keeps open."""
+    """An ASGI app over `routes`, served below each of `PREFIXES`. `aclose` ends what it keeps open. `error_bodies` are
+    of paths, with all below them, whose errors are told in another way even where no endpoint is found.
+    """
 
-    def __init__(self, routes: Sequence[BaseRoute], *, aclose: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        routes: Sequence[BaseRoute],
+        *,
+        aclose: Callable[[], Awaitable[None]] | None = None,
+        error_bodies: Mapping[str, ErrorBody] | None = None,
+    ) -> None:
         self._aclose = aclose
+        self._error_bodies = error_bodies or {}
         # Of the mounted ones too: a slash too many is an unknown address, and no redirect to wherever `Host` says.
         inner = Router(list(routes), redirect_slashes=False)
         self._router = Router([Mount(prefix, inner) for prefix in PREFIXES], redirect_slashes=False)
@@ -81,8 +90,15 @@ class Edge:
                 # The status is gone; ending the body here is all that is left, and hosts cut the connection.
                 log_failure("response broke off", error)
                 raise BrokenOff from None
-            body: ErrorBody = scope.get(ERROR_BODY, present_error_body)
+            body: ErrorBody = scope.get(ERROR_BODY) or self._error_body(scope["path"])
             await error_response(failure, body(failure))(scope, receive, watch)
+
+    def _error_body(self, path: str) -> ErrorBody:
+        for prefix in PREFIXES:
+            for below, body in self._error_bodies.items():
+                if f"{path}/".startswith(f"{prefix}{below}/"):
+                    return body
+        return present_error_body
 
     async def aclose(self) -> None:
         if self._aclose is not None:

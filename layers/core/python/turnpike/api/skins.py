@@ -1,6 +1,6 @@
 """Every skin of the inference API, at its address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Route
@@ -8,7 +8,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from turnpike.api.auth import Guard
 from turnpike.api.chat.skin import CHAT
+from turnpike.api.edge import ErrorBody
 from turnpike.api.inference.endpoint import Expand, Inference, InferenceEndpoint
+from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import CompleteChat
 
 if TYPE_CHECKING:
@@ -102,6 +104,18 @@ def routes(
         Route("/audio/speech", _Deferred(speech), methods=["POST"]),
         Route("/audio/transcriptions", _Deferred(transcriptions), methods=["POST"]),
     ]
+
+
+def _present_message_error(
+    error: TurnpikeError, call_id: str | None = None, beside: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    from turnpike.api.messages.errors import present_message_error_body
+
+    return present_message_error_body(error, call_id, beside)
+
+
+ERROR_BODIES: Mapping[str, ErrorBody] = {"/messages": _present_message_error}
+"""Where clients read errors otherwise than OpenRouter's, which they do of unknown addresses and methods too."""
 
 
 class _Deferred:

@@ -87,6 +87,7 @@ def build_app(
             expand=expand_presets(parts),
         ),
         aclose=aclose,
+        error_bodies=skins.ERROR_BODIES,
     )
 
 

@@ -10,7 +10,7 @@ from turnpike.api.inference.skin import Asked, Call
 from turnpike.api.messages.ending import present_message_usage, present_stop
 from turnpike.api.messages.errors import present_message_error
 from turnpike.api.messages.thoughts import Detail, data_of, key_of, signature_of, text_of
-from turnpike.api.messages.whole import citation_of, content_of, is_fetch
+from turnpike.api.messages.whole import citation_of, content_of, is_fetch, tool_use
 from turnpike.domain.chat import Completion, Delta
 from turnpike.domain.errors import TurnpikeError
 from turnpike.services.complete_chat import ChatCall
@@ -198,7 +198,7 @@ class MessagesPresenter:
             if not function.get("name"):
                 self._unnamed[index] = {**first, "arguments": arguments}
                 return
-            use = {"type": "tool_use", "id": first["id"], "name": function["name"], "input": {}}
+            use = tool_use(first["id"], function["name"], {})
             block = self._uses[index] = self._count
             self._arguments[index] = []
             self._start(index, use, b'"input_json_delta","partial_json":', out)

@@ -93,7 +93,12 @@ def _text_block(text: str, annotations: Sequence[Mapping[str, Any]]) -> Block:
 
 def _use_block(call: Mapping[str, Any]) -> Block:
     function = call["function"]
-    return {"type": "tool_use", "id": call["id"], "name": function["name"], "input": _input_of(function["arguments"])}
+    return tool_use(call["id"], function["name"], _input_of(function["arguments"]))
+
+
+def tool_use(call_id: str, name: str, given: dict[str, Any]) -> Block:
+    """`caller` says that the model itself called it, and no code that it wrote (reference 8.2)."""
+    return {"type": "tool_use", "id": call_id, "name": name, "input": given, "caller": {"type": "direct"}}
 
 
 def _input_of(arguments: str) -> dict[str, Any]:
