@@ -146,6 +146,19 @@ async def test_a_slug_that_ends_in_online_searches(stream: bool, plugged: Plugge
     assert [each.service for each in served.requests] == ["exa"]
 
 
+@pytest.mark.parametrize("slug", ["acme/chat:online", "acme/chat:ONLINE:nitro", "acme/chat:floor:online"])
+async def test_a_search_that_is_switched_off_takes_place_for_no_slug(
+    slug: str, plugged: Plugged, served: PluginServer
+) -> None:
+    world = world_of(plugged)
+    answer = await ask(world, model=slug, models=[slug, MODEL], plugins=[{"id": "web", "enabled": False}])
+    assert (answer.status, answer.json["model"], served.requests) == (200, MODEL, [])
+    assert round(answer.json["usage"]["cost"] * 1e9) == TOKENS_NANO_USD
+    # The last of several counts.
+    answer = await ask(world_of(plugged), model=slug, plugins=[{"id": "web", "enabled": False}, WEB])
+    assert (answer.status, len(served.requests)) == (200, 1)
+
+
 async def test_only_the_model_that_is_to_search_does(plugged: Plugged, served: PluginServer) -> None:
     one, two = endpoint("one"), endpoint("two", "acme/other")
     world = World({"one": [[failure()]], "two": [text("Hi")]}, one, two, plugins=plugged)

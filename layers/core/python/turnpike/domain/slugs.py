@@ -42,6 +42,12 @@ class Slug(NamedTuple):
         return _ONLINE in self.variants
 
 
+def without_search(text: str) -> str:
+    """The same slug, of an answer that is to draw on no search."""
+    name, *suffixes = text.split(":")
+    return ":".join([name, *(suffix for suffix in suffixes if suffix.lower() != _ONLINE)])
+
+
 def parse_slug(text: str) -> Slug:
     """What it names; a suffix that is no variant stays a part of the name, which no model then has."""
     name, *suffixes = text.split(":")

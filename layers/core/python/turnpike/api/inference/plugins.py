@@ -40,6 +40,8 @@ class Plugins:
     context_compression: bool | None = None
     response_healing: bool = False
     on_prompt: PromptPlugins = field(default_factory=PromptPlugins)
+    offline: bool = False
+    """Whether searches are switched off, so that `:online` behind a model means nothing either."""
 
 
 def parse_plugins(given: Sequence[Plugin] | None, *, transforms: Sequence[str] | None = None) -> Plugins:
@@ -59,6 +61,7 @@ def parse_plugins(given: Sequence[Plugin] | None, *, transforms: Sequence[str] |
                 plugins = replace(plugins, response_healing=enabled)
             case WebPlugin():
                 plugins = _on_prompt(plugins, web=_web_search(plugin) if enabled else None)
+                plugins = replace(plugins, offline=not enabled)
             case FileParserPlugin():
                 plugins = _on_prompt(plugins, file_parsing=_file_parsing(plugin, enabled=enabled))
             case ModerationPlugin():

@@ -9,6 +9,7 @@ from turnpike.api.inference.plugins import parse_betas, parse_caching, parse_plu
 from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
 from turnpike.api.inference.routing_schema import RoutedBody
 from turnpike.domain.chat import ChatRequest, Message
+from turnpike.domain.slugs import without_search
 
 
 def build_request(
@@ -27,8 +28,10 @@ def build_request(
     InvalidRequest naming the field.
     """
     plugins = parse_plugins(body.plugins, transforms=transforms)
+    named = parse_models(body.model, body.models or models)
     return ChatRequest(
-        models=parse_models(body.model, body.models or models),
+        # Each once: two may differ in their search alone.
+        models=tuple(dict.fromkeys(map(without_search, named))) if plugins.offline else named,
         messages=messages,
         parameters=parameters,
         stream=bool(body.stream),
