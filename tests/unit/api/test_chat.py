@@ -51,6 +51,40 @@ async def test_a_stream_has_the_shape_that_clients_know() -> None:
     assert sum("usage" in event for event in answer.events) == 1
 
 
+async def test_the_older_prompt_is_what_a_user_says() -> None:
+    asker = client()
+    answer = await asker.post({"model": "acme/chat", "prompt": "Once upon"})
+    assert answer.json["choices"][0]["message"]["content"] == "Hello"
+    [(_, request)] = asker.world.upstream.calls
+    assert request.messages == [{"role": "user", "content": "Once upon"}]
+    await asker.post({**HELLO, "prompt": "Once upon"})
+    assert asker.world.upstream.calls[-1][1].messages == HELLO["messages"]
+    for prompt, told in (([1, 2], "prompt: send a text, or messages"), ("", "messages: Field required")):
+        refused = await asker.post({"model": "acme/chat", "prompt": prompt})
+        assert (refused.status, refused.json["error"]["message"]) == (400, told)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/chat/completions", "/api/v1/responses", "/api/v1/completions"])
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({str(number): "v" for number in range(17)}, "metadata"),
+        ({"k" * 65: "v"}, "metadata"),
+        ({"a[0]": "v"}, "metadata.a[0]"),
+        ({"a": "v" * 513}, "metadata.a"),
+        ({"a": 1}, "metadata.a"),
+    ],
+)
+async def test_metadata_keeps_within_its_limits(path: str, metadata: dict[str, Any], field: str) -> None:
+    bodies = {"chat/completions": HELLO, "responses": {"input": "Hello"}, "completions": {"prompt": "Hello"}}
+    body = {"model": "acme/chat", **bodies[path.removeprefix("/api/v1/")]}
+    refused = await client().post({**body, "metadata": metadata}, path=path)
+    assert (refused.status, refused.json["error"]["message"].startswith(field)) == (400, True)
+    most = {f"{number:064}": "v" * 512 for number in range(16)}
+    for allowed in (most, {}, None):
+        assert (await client().post({**body, "metadata": allowed}, path=path)).status == 200
+
+
 async def test_a_whole_answer_has_the_shape_that_clients_know() -> None:
     answer = await client().post(HELLO)
     content = answer.json

@@ -46,6 +46,10 @@ _PARAMETERS = (
 
 def parse_chat_request(content: Mapping[str, Any], headers: Headers) -> ChatRequest:
     """Raises InvalidRequest naming the field."""
+    prompt = content.get("prompt")
+    if prompt and content.get("messages") is None:
+        # The older form (reference 2.1).
+        content = {**content, "messages": _messages_of(prompt)}
     body = parse(ChatBody, content)
     request = build_request(
         body,
@@ -75,6 +79,12 @@ def _with_other(request: ChatRequest, tool: Mapping[str, Any], path: str) -> Cha
     from turnpike.api.inference.search_tool import with_search
 
     return with_search(request, tool, path)
+
+
+def _messages_of(prompt: Any) -> list[dict[str, Any]]:
+    if not isinstance(prompt, str):
+        raise InvalidRequest("send a text, or messages", field="prompt")
+    return [{"role": "user", "content": prompt}]
 
 
 def _parameters(body: ChatBody, content: Mapping[str, Any]) -> dict[str, Any]:

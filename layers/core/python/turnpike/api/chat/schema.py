@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from turnpike.api.inference.routing_schema import CacheControl, Checked, RoutedBody
+from turnpike.api.inference.routing_schema import CacheControl, Checked, Metadata, RoutedBody
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
@@ -233,6 +233,7 @@ class ChatBody(RoutedBody):
     prompt_cache_options: _Breakpoint | None = None
     cache_control: CacheControl | None = None
     web_search_options: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     transforms: list[Literal["middle-out"]] | None = None
 
 

@@ -24,6 +24,14 @@ class CacheControl(Checked):
     ttl: Literal["5m", "1h"] | None = None
 
 
+Metadata = Annotated[
+    dict[
+        Annotated[str, Field(max_length=64, pattern=r"^[^\[\]]*$")],
+        Annotated[str, Field(max_length=512)],
+    ],
+    Field(max_length=16),
+]
+"""The client's own words about a request, of which nothing is made here."""
 SortBy = Literal["price", "throughput", "latency", "exacto"]
 Quantization = Literal[
     "int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from turnpike.api.inference.routing_schema import CacheControl, Checked, RoutedBody
+from turnpike.api.inference.routing_schema import CacheControl, Checked, Metadata, RoutedBody
 
 Tokens = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
@@ -306,7 +306,7 @@ class ResponsesBody(RoutedBody):
     modalities: list[Literal["text", "image"]] | None = None
     image_config: dict[str, Any] | None = None
     truncation: Literal["auto", "disabled"] | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Metadata | None = None
     service_tier: str | None = None
     prompt_cache_key: str | None = None
     prompt_cache_options: dict[str, Any] | None = None
