@@ -396,6 +396,23 @@ async def test_tokens_are_counted_without_asking_anybody() -> None:
     assert (refused.status, refused.json["error"]["type"]) == (400, "invalid_request_error")
 
 
+async def test_tokens_are_counted_of_models_that_there_are() -> None:
+    client = Client(World({"one": []}))
+    for members, status in (
+        ({"model": "acme/chatt"}, 400),
+        ({"model": "acme/chat:free"}, 404),
+        ({"model": "acme/chatt", "models": ["acme/chat"]}, 200),
+        ({"model": "acme/chat:nitro"}, 200),
+        ({"model": "openrouter/auto"}, 200),
+    ):
+        counted = await client.post({**HELLO, **members}, path="/v1/messages/count_tokens")
+        assert counted.status == status, members
+        if status != 200:
+            # In the words that a message to it gets.
+            asked = await client.post({**HELLO, **members}, path="/v1/messages")
+            assert (counted.status, counted.json["error"]) == (asked.status, asked.json["error"])
+
+
 async def test_the_same_answer_costs_the_same_in_either_skin() -> None:
     world = World({"one": [text("Hel", "lo")]})
     client = Client(world)

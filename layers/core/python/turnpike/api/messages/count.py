@@ -1,7 +1,7 @@
 """`POST /messages/count_tokens`: how many tokens a prompt may have, by our own estimate.
 
-Nobody is asked: it costs nothing and works for every model, and it errs on the high side as holds do. Clients such as
-Claude Code use it to know when a conversation has to be shortened.
+Nobody is asked: it costs nothing and works for every model that there is, and it errs on the high side as holds do.
+Clients such as Claude Code use it to know when a conversation has to be shortened.
 """
 
 from dataclasses import dataclass
@@ -27,4 +27,5 @@ class CountTokens:
         asking = await receive_asking(self.inference, MESSAGES, scope, receive)
         content = asking.content
         prompt = asking.complete(parse_prompt(parse(MessagesBody, content), content, asking.headers), MESSAGES)
+        await self.inference.complete_chat.check_models(asking.principal, prompt)
         await json_response({"input_tokens": estimate_prompt_tokens(prompt)})(scope, receive, send)

@@ -1,6 +1,6 @@
 """From the slugs that a client asks for to the models that are tried."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -68,7 +68,7 @@ class Finder(NamedTuple):
         elif slug.model == FREE:
             models = self._free_models(slug)
         else:
-            models = [self._get(text, slug)]
+            models = [_model_of(self.catalog, text, slug)]
             strategy = _strategy(slug, models[0])
         if not found.targets:
             found.strategy = strategy
@@ -76,18 +76,6 @@ class Finder(NamedTuple):
         found.targets += [
             Target(model, slug, free_only=strategy == "free") for model in models if model.id not in known
         ]
-
-    def _get(self, text: str, slug: Slug) -> Model:
-        try:
-            return self.catalog.get_model(slug.model)
-        except ModelNotFound:
-            if slug.model == slug.base:
-                raise ModelNotFound(text) from None
-        try:
-            base = self.catalog.get_model(slug.base)
-        except ModelNotFound:
-            raise ModelNotFound(text) from None
-        raise _no_variant(slug, base)
 
     def _auto_models(self, slug: Slug, request: ChatRequest, task: Task) -> list[Model]:
         for fully in (True, False):
@@ -120,6 +108,34 @@ class Finder(NamedTuple):
         if self.sticky is None:
             return None
         return next(_models_of(self.catalog, self.sticky), None)
+
+
+def check_models(catalog: Catalog, slugs: Sequence[str]) -> None:
+    """Raises ModelNotFound or NoEndpoints where none of them is known, as `find` does."""
+    problems: list[RequestError] = []
+    for text in slugs:
+        slug = parse_slug(text)
+        try:
+            if slug.model not in (AUTO, FREE):
+                _model_of(catalog, text, slug)
+        except (ModelNotFound, NoEndpoints) as error:
+            problems.append(error)
+        else:
+            return
+    raise problems[0]
+
+
+def _model_of(catalog: Catalog, text: str, slug: Slug) -> Model:
+    try:
+        return catalog.get_model(slug.model)
+    except ModelNotFound:
+        if slug.model == slug.base:
+            raise ModelNotFound(text) from None
+    try:
+        base = catalog.get_model(slug.base)
+    except ModelNotFound:
+        raise ModelNotFound(text) from None
+    raise _no_variant(slug, base)
 
 
 def _models_of(catalog: Catalog, key: str) -> Iterator[str]:
