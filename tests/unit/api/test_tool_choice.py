@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from tests.chat_client import Answer, Client
-from tests.scenario import ACCOUNT, World, text
+from tests.scenario import ACCOUNT, World, endpoint, text
 
 pytestmark = pytest.mark.anyio
 
 SCHEMA = {"type": "object"}
 USER = {"role": "user", "content": "Hello"}
+SEARCHES = frozenset({"max_tokens", "tools", "tool_choice", "web_search_options"})
 NAMED: dict[str, Any] = {"type": "function", "function": {"name": "gone"}}
 NARROWED = {"mode": "auto", "tools": [{"type": "function", "function": {"name": "weather"}}, NAMED]}
 CHAT = {"messages": [USER]}, [{"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}]
@@ -69,3 +70,20 @@ async def test_a_call_cannot_be_demanded_where_there_are_no_tools(path: str, ski
 async def test_a_choice_of_none_needs_no_tools(choice: str) -> None:
     answer, _ = await ask("chat/completions", CHAT[0], None, choice)
     assert answer.status == 200
+
+
+async def test_a_search_is_a_tool_to_choose_but_not_beside_some_alone() -> None:
+    search = {"type": "openrouter:web_search"}
+    searching = endpoint(supported_parameters=SEARCHES, tool_wire="anthropic")
+    for tools, choice, status in (
+        ([search], "required", 200),
+        ([search, *CHAT[1]], "required", 200),
+        (
+            [search, *CHAT[1]],
+            {"type": "allowed_tools", "allowed_tools": {**NARROWED, "tools": NARROWED["tools"][:1]}},
+            400,
+        ),
+    ):
+        content = {"model": "acme/chat", **CHAT[0], "tools": tools, "tool_choice": choice}
+        answer = await Client(World({"one": [text("Hi")]}, searching)).post(content)
+        assert answer.status == status, answer.body

@@ -23,10 +23,16 @@ def check_tool_choice(request: ChatRequest) -> None:
         return
     names = {tool["function"]["name"] for tool in request.parameters.get("tools") or ()}
     names.update(tool.declared["name"] for tool in request.native_tools if tool.declared.get("name"))
+    # OpenRouter's tool that searches: no parameter holds it.
+    searches = request.plugins.web is not None and request.plugins.web.as_tool
     if choice == "required":
-        if not names and not request.native_tools and OPTIONS not in request.parameters:
+        if not (names or request.native_tools or searches or OPTIONS in request.parameters):
             raise InvalidRequest("there are no tools to choose from; send tools, or auto", field="tool_choice")
         return
+    if searches and is_narrow(choice):
+        raise InvalidRequest(
+            "among some tools alone a search of the web has no place; leave it out", field="tool_choice"
+        )
     for name in _named(choice):
         if name not in names:
             raise InvalidRequest(f"there is no tool {name[:64]} among the tools", field="tool_choice")
