@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,11 +180,23 @@ def mutated(draw: st.DrawFn, body: dict[str, Any]) -> bytes:
     return json.dumps(changed).replace(f'"{DEEP}"', "[" * depth + "]" * depth).encode()
 
 
+def message_error_of(response: httpx2.Response, status: int) -> None:
+    """As Anthropic's clients read it, and only below its address."""
+    assert response.headers["content-type"] == "application/json"
+    assert re.match(r"(/api)?/v1/messages(/|$)", response.url.path)
+    body = response.json()
+    assert set(body) == {"type", "error", "request_id"}
+    assert body["error"]["type"].endswith("_error")
+    assert body["error"]["message"]
+    assert body["error"]["error_type"]
+
+
 def check(response: httpx2.Response) -> None:
     status = response.status_code
     if status >= 400:
         assert status < 500, response.text
-        error_of(response, status)
+        told = message_error_of if response.json().get("type") == "error" else error_of
+        told(response, status)
     elif response.headers.get("content-type", "").startswith("text/event-stream"):
         for chunk in chunks_of(response.text):
             assert chunk.get("error", {}).get("code", 0) < 500, chunk
@@ -413,7 +426,7 @@ def test_body_within_the_limit_is_read(http: httpx2.Client) -> None:
     """It is far beyond the model's context, and refused for that."""
     body = json.dumps(chat(text="x" * (LARGEST - 10_000))).encode()
 
-    error_of(http.post("/chat/completions", content=body), 404)
+    error_of(http.post("/chat/completions", content=body), 400)
 
 
 @pytest.mark.parametrize(
