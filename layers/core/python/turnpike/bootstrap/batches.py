@@ -3,15 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import orjson
 
-from turnpike.api.batches.bodies import check_body
+from turnpike.api.batches.bodies import BodyCheck
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.batch_steps import parse_step
 from turnpike.domain.batches import Batch
+from turnpike.domain.catalog import Catalog
 from turnpike.services.manage_batches import EndDueBatches, ManageBatches
 from turnpike.services.submit_batch import SubmitBatch
 from turnpike.storage.batch_files import S3BatchFiles
@@ -50,8 +51,18 @@ def build_cases(parts: Resources) -> tuple[SubmitBatch, ManageBatches]:
     """What clients do with batches over HTTP."""
     stored = BatchParts(parts)
     most_open = parse_limit(parts.settings.batches_open_limit)
-    submit = SubmitBatch(stored.batches, stored.files, stored.queue, check_body, most_open)
+    # By names alone: which of the models are served is known to those who know the providers' credentials.
+    check = build_check(parts, lambda: parts.catalog.current().with_unserved())
+    submit = SubmitBatch(stored.batches, stored.files, stored.queue, check, most_open)
     return submit, ManageBatches(stored.batches, stored.files, stored.queue)
+
+
+def build_check(parts: Resources, catalog: Callable[[], Catalog]) -> BodyCheck:
+    if not parts.settings.presets_table:
+        return BodyCheck(catalog, None)
+    from turnpike.bootstrap.presets import build_expand
+
+    return BodyCheck(catalog, build_expand(parts).for_account)
 
 
 def parse_limit(most_open: int) -> int:
@@ -109,11 +120,18 @@ def build_work_off(parts: Resources) -> WorkOff:
             stored.batches,
             stored.files,
             stored.queue,
-            BeginBatch(stored.batches, stored.files, stored.queue, check_body),
+            BeginBatch(stored.batches, stored.files, stored.queue, build_check(parts, partial(_asked_of, parts))),
             AskChunk(stored.batches, stored.files, stored.queue, AskApp(app, report.kept.add)),
             _note_over,
         )
     )
+
+
+def _asked_of(parts: Resources) -> Catalog:
+    """What can be asked for here; with keys of the customers' own, anything may be."""
+    catalog = parts.catalog.current()
+    has_own = parts.settings.byok_table and parts.settings.byok_kms_key
+    return catalog.with_unserved() if has_own else catalog
 
 
 def _note_over(batch: Batch) -> None:

@@ -1,6 +1,6 @@
 """From the slugs that a client asks for to the models that are tried."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import NamedTuple
 
@@ -62,13 +62,13 @@ class Finder(NamedTuple):
         if slug.model == AUTO:
             strategy = "auto"
             if not isinstance(self.terms.request, ChatRequest):
-                raise _chats_alone(self.terms)
+                raise chats_alone(self.terms.outputs)
             found.task = classify(self.terms.request, self.terms.inputs, self.terms.prompt_tokens)
             models = self._auto_models(slug, self.terms.request, found.task)
         elif slug.model == FREE:
             models = self._free_models(slug)
         else:
-            models = [self._get(text, slug)]
+            models = [get_model(self.catalog, text, slug)]
             strategy = _strategy(slug, models[0])
         if not found.targets:
             found.strategy = strategy
@@ -76,18 +76,6 @@ class Finder(NamedTuple):
         found.targets += [
             Target(model, slug, free_only=strategy == "free") for model in models if model.id not in known
         ]
-
-    def _get(self, text: str, slug: Slug) -> Model:
-        try:
-            return self.catalog.get_model(slug.model)
-        except ModelNotFound:
-            if slug.model == slug.base:
-                raise ModelNotFound(text) from None
-        try:
-            base = self.catalog.get_model(slug.base)
-        except ModelNotFound:
-            raise ModelNotFound(text) from None
-        raise _no_variant(slug, base)
 
     def _auto_models(self, slug: Slug, request: ChatRequest, task: Task) -> list[Model]:
         for fully in (True, False):
@@ -122,6 +110,28 @@ class Finder(NamedTuple):
         return next(_models_of(self.catalog, self.sticky), None)
 
 
+def get_model(catalog: Catalog, text: str, slug: Slug) -> Model:
+    """`slug` is what `text` says. Raises ModelNotFound, and NoEndpoints for a variant that the model has not."""
+    try:
+        return catalog.get_model(slug.model)
+    except ModelNotFound:
+        if slug.model == slug.base:
+            raise ModelNotFound(text) from None
+    try:
+        base = catalog.get_model(slug.base)
+    except ModelNotFound:
+        raise ModelNotFound(text) from None
+    raise _no_variant(slug, base)
+
+
+def chats_alone(outputs: Iterable[str]) -> NoEndpoints:
+    """What `openrouter/auto` says to whoever wants something else than a chat."""
+    kinds = ",".join(sorted(outputs))
+    advice = f"name a model; GET /models?output_modalities={kinds} lists them"
+    availability = Availability("constraint_filtered", [AUTO], constraint=("model", advice))
+    return NoEndpoints(f"{AUTO} chooses among models for chats alone: {advice}", availability)
+
+
 def _models_of(catalog: Catalog, key: str) -> Iterator[str]:
     for model in catalog.models:
         if any(endpoint_key(endpoint) == key for endpoint in model.endpoints):
@@ -148,13 +158,6 @@ def _no_variant(slug: Slug, base: Model) -> NoEndpoints:
         constraint=("model", advice),
     )
     return NoEndpoints(f"No endpoints found for {slug.model}: {base.id} {what}; {advice}", availability)
-
-
-def _chats_alone(terms: Terms) -> NoEndpoints:
-    kinds = ",".join(sorted(terms.outputs))
-    advice = f"name a model; GET /models?output_modalities={kinds} lists them"
-    availability = Availability("constraint_filtered", [AUTO], constraint=("model", advice))
-    return NoEndpoints(f"{AUTO} chooses among models for chats alone: {advice}", availability)
 
 
 def _nothing_matches(router: str) -> NoEndpoints:
