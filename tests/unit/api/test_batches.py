@@ -1,5 +1,6 @@
 """/batches through the app: the shapes of the reference, and what is refused at the door."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from turnpike.api.edge import Edge
 from turnpike.api.presets.expand import ExpandPreset
 from turnpike.domain.api_keys import ApiKey, hash_secret, label_of
 from turnpike.domain.batches import MOST_BYTES
+from turnpike.domain.catalog import FixedCatalog
 from turnpike.domain.errors import NotFound
 from turnpike.domain.ids import AccountId
 from turnpike.domain.presets import Preset
@@ -19,7 +21,7 @@ from turnpike.services.authenticate import Authenticate
 from tests.asgi import AsgiClient
 from tests.batch_office import CHAT, Office, body
 from tests.contracts.presets import new_preset, new_version
-from tests.scenario import ACCOUNT, SECRET, World, failure, text
+from tests.scenario import ACCOUNT, SECRET, World, endpoint, failure, text
 
 pytestmark = pytest.mark.anyio
 NOW = 1_795_500_000
@@ -164,6 +166,24 @@ async def test_presets_are_looked_up_before_anything_is_asked(model: str, says: 
     answer = await office.client.post("/batches", submitted(model=model))
     assert answer.status_code == (400 if says else 202)
     assert not says or answer.json()["error"]["message"].startswith(says)
+
+
+async def test_embeddings_take_a_preset_for_chats() -> None:
+    """Of which they take the models, and pass over the rest."""
+    config = {"model": "acme/embed", "plugins": [{"id": "moderation"}], "max_tokens": 9}
+
+    async def find(account_id: AccountId, slug: str) -> Preset:
+        return new_preset(account_id, slug, designated=new_version(config=config))
+
+    world = World({"one": [text("Hello")]}, endpoint(model="acme/embed"))
+    models = [replace(model, output_modalities=("embeddings",)) for model in world.catalog.models]
+    world.catalog = FixedCatalog(models, world.catalog.providers)
+    office = Office(world, now_s=NOW, expand=ExpandPreset(find).for_account)
+    asked = [{"custom_id": "one", "body": {"input": "Hello"}}]
+    answer = await office.client.post(
+        "/batches", submitted(endpoint="/v1/embeddings", model="@preset/mine", requests=asked)
+    )
+    assert answer.status_code == 202, answer.text
 
 
 async def test_a_refused_model_says_where_to_find_others(office: Office) -> None:

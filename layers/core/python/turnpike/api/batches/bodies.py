@@ -70,7 +70,8 @@ class BodyCheck:
         parse = _PARSERS[batch.endpoint]()
         request = parse(body, _NO_HEADERS)
         if names_preset(body):
-            request = parse(self._expanded(batch, body), _NO_HEADERS)
+            expanded = self._expanded(batch, body)
+            request = parse({**body, "model": expanded["model"], "models": expanded.get("models")}, _NO_HEADERS)
         try:
             check_models(request, self._catalog())
         except (ModelNotFound, NoEndpoints) as error:
