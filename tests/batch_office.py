@@ -52,7 +52,7 @@ class Office:
         self.keys = InMemoryApiKeys(principal().key)
         authenticate = Authenticate(self.keys, ttl_s=0, now=self.now)
         stored = (self.batches, self.files, self.queue)
-        check = BodyCheck(lambda: world.catalog, expand)
+        check = BodyCheck(lambda _: world.catalog, expand)
         cases = (SubmitBatch(*stored, check, most_open, now=self.now), ManageBatches(*stored, now=self.now))
         self.client = AsgiClient(Edge(batches.routes(Guard(authenticate), lambda: cases)), SECRET)
         report = world.case.report

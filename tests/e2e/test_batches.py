@@ -159,6 +159,12 @@ def test_a_model_that_is_not_there_is_said_before_anything_is_asked(http: httpx2
     assert batch["error"]["message"].startswith("line 1: body.model: demo/embed gives embeddings and not text")
 
 
+def test_a_model_that_nobody_serves_here_fails_its_batch_before_anything_is_asked(http: httpx2.Client) -> None:
+    batch = ended(http, submit(http, "openai/gpt-5", requests(2)))
+    assert (batch["status"], batch["request_counts"]["total"]) == ("failed", 0)
+    assert batch["error"]["message"] == "line 1: body.model: openai/gpt-5 is not a valid model ID"
+
+
 def test_failures_are_results_and_rates_are_waited_for(sim: Simulated) -> None:
     before = spent(sim.http)
     sim.plan(WIRE, {"status": 429}, count=4)

@@ -29,7 +29,7 @@ CATALOG = FixedCatalog(
     [],
     {"~acme/latest": "acme/chat"},
 )
-check_body = BodyCheck(lambda: CATALOG, None)
+check_body = BodyCheck(lambda _: CATALOG, None)
 
 
 def check_of(batch: Batch | None = None) -> LineCheck:

@@ -57,9 +57,9 @@ _NO_HEADERS = Headers()
 
 
 class BodyCheck:
-    """`catalog` has every model that may be asked. `expand` is None where no presets are kept."""
+    """`catalog` has every model that a batch may ask. `expand` is None where no presets are kept."""
 
-    def __init__(self, catalog: Callable[[], Catalog], expand: ExpandFor | None) -> None:
+    def __init__(self, catalog: Callable[[Batch], Catalog], expand: ExpandFor | None) -> None:
         self._catalog, self._expand = catalog, expand
 
     def __call__(self, batch: Batch, body: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ class BodyCheck:
             expanded = self._expanded(batch, body)
             request = parse({**body, "model": expanded["model"], "models": expanded.get("models")}, _NO_HEADERS)
         try:
-            check_models(request, self._catalog())
+            check_models(request, self._catalog(batch))
         except (ModelNotFound, NoEndpoints) as error:
             raise _refused(error, "model") from None
 
