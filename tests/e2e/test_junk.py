@@ -413,7 +413,7 @@ def test_body_within_the_limit_is_read(http: httpx2.Client) -> None:
     """It is far beyond the model's context, and refused for that."""
     body = json.dumps(chat(text="x" * (LARGEST - 10_000))).encode()
 
-    error_of(http.post("/chat/completions", content=body), 404)
+    error_of(http.post("/chat/completions", content=body), 400)
 
 
 @pytest.mark.parametrize(
