@@ -9,7 +9,7 @@ import orjson
 from turnpike.api.auth import Guard
 from turnpike.api.batches import routes as batches
 from turnpike.api.batches.ask import AskApp, BatchGuard
-from turnpike.api.batches.bodies import check_body
+from turnpike.api.batches.bodies import BodyCheck, ExpandFor
 from turnpike.api.edge import Edge
 from turnpike.api.skins import routes
 from turnpike.domain.batch_steps import Step
@@ -43,6 +43,7 @@ class Office:
         batches_in: Batches | None = None,
         files_in: BatchFiles | None = None,
         most_open: int = 0,
+        expand: ExpandFor | None = None,
     ) -> None:
         self.world, self.now_s = world, now_s
         self.batches, self.queue = batches_in or InMemoryBatches(), InMemoryBatchQueue()
@@ -51,14 +52,15 @@ class Office:
         self.keys = InMemoryApiKeys(principal().key)
         authenticate = Authenticate(self.keys, ttl_s=0, now=self.now)
         stored = (self.batches, self.files, self.queue)
-        cases = (SubmitBatch(*stored, check_body, most_open, now=self.now), ManageBatches(*stored, now=self.now))
+        check = BodyCheck(lambda _: world.catalog, expand)
+        cases = (SubmitBatch(*stored, check, most_open, now=self.now), ManageBatches(*stored, now=self.now))
         self.client = AsgiClient(Edge(batches.routes(Guard(authenticate), lambda: cases)), SECRET)
         report = world.case.report
         kept = ReportKept(report.queue, report.settle, report.log_unsettled, report.now)
         self.app = Edge(routes(BatchGuard(authenticate), replace(world.case, report=kept), keepalive_s=10))
         self.work = WorkOffBatches(
             *stored,
-            BeginBatch(*stored, check_body, now=self.now),
+            BeginBatch(*stored, check, now=self.now),
             AskChunk(*stored, AskApp(self.app, kept.kept.add), now=self.now),
             on_over=self.over.append,
             now=self.now,

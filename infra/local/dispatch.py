@@ -13,21 +13,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HEALTHY = orjson.dumps({"status": "ok"})
-_UNKNOWN = orjson.dumps(
-    {
-        "error": {
-            "code": 404,
-            "message": f"There is nothing at this address; the API lives below {BASE_PATHS[0]}",
-            "metadata": {"error_type": "not_found"},
-        }
-    }
-)
+_TELLS_UNKNOWN = "catalog"
+"""The function that answers for addresses that are nobody's: any would say the same, and it asks for no key."""
 
 
 class Dispatch:
     """`apps` by function name, one for every function in ROUTES."""
 
     def __init__(self, apps: Mapping[str, App]) -> None:
+        self._unknown = apps[_TELLS_UNKNOWN]
         self._apps = {
             base + path: apps[function] for function, paths in ROUTES.items() for path in paths for base in BASE_PATHS
         }
@@ -37,22 +31,20 @@ class Dispatch:
             return
         path = scope["path"]
         if path == "/healthz":
-            await _respond(send, 200, _HEALTHY)
-        elif app := self._find(path):
-            await app(scope, receive, send)
+            await _tell_healthy(send)
         else:
-            await _respond(send, 404, _UNKNOWN)
+            await self._find(path)(scope, receive, send)
 
-    def _find(self, path: str) -> App | None:
+    def _find(self, path: str) -> App:
         """The app of the longest path that `path` is or lies below."""
         while path:
             if app := self._apps.get(path):
                 return app
             path = path.rpartition("/")[0]
-        return None
+        return self._unknown
 
 
-async def _respond(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _tell_healthy(send: Send) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_HEALTHY))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": _HEALTHY})

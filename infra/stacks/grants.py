@@ -96,9 +96,10 @@ class Grants:
         # What keys have spent, and the limit of one that had none before.
         yield self._table(LEDGER, *_LIST, "UpdateItem")
         yield self._table(PRESETS, *_LIST, "ConditionCheckItem", "DeleteItem", "PutItem")
-        if self.config.byok:
-            # Which providers there are.
+        if self.config.byok or self.config.batches:
+            # Which providers and models there are.
             yield self._table(CATALOG, *_LIST)
+        if self.config.byok:
             yield self._table(BYOK, *_LIST, "PutItem", "UpdateItem")
             yield self._byok_key("GenerateDataKey")
         if self.config.batches:

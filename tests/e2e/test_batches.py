@@ -146,6 +146,25 @@ def test_what_is_wrong_is_said_with_its_request(http: httpx2.Client, asked: Any,
     assert MARK not in answer.text
 
 
+def test_a_model_that_is_not_there_is_said_before_anything_is_asked(http: httpx2.Client) -> None:
+    answer = http.post("/batches", json={"endpoint": CHAT, "model": "demo/chta", "requests": requests(2)})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith("requests.0.body.model: demo/chta is not a valid model ID")
+    line = json.dumps({"custom_id": "one", "body": {"model": "demo/embed", "messages": user()}}).encode()
+    upload = http.post("/batches/uploads", json={"bytes": len(line)}).json()
+    assert httpx2.put(upload["url"], content=line, trust_env=False).status_code == 200
+    made = http.post("/batches", json={"endpoint": CHAT, "input_file_id": upload["id"]}).json()
+    batch = ended(http, made["id"])
+    assert batch["status"] == "failed"
+    assert batch["error"]["message"].startswith("line 1: body.model: demo/embed gives embeddings and not text")
+
+
+def test_a_model_that_nobody_serves_here_fails_its_batch_before_anything_is_asked(http: httpx2.Client) -> None:
+    batch = ended(http, submit(http, "openai/gpt-5", requests(2)))
+    assert (batch["status"], batch["request_counts"]["total"]) == ("failed", 0)
+    assert batch["error"]["message"] == "line 1: body.model: openai/gpt-5 is not a valid model ID"
+
+
 def test_failures_are_results_and_rates_are_waited_for(sim: Simulated) -> None:
     before = spent(sim.http)
     sim.plan(WIRE, {"status": 429}, count=4)

@@ -461,9 +461,16 @@ def test_a_browser_may_call_every_function(anonymous: httpx2.Client, path: str, 
     assert refused.headers["access-control-allow-origin"] == "*"
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/chat", "/chat/completions/more", "/keys/", "/keys/a/b", "/"])
+UNKNOWN = ("/nothing", "/moderations", "/chat", "/chat/completions/more", "/keys/", "/keys/a/b", "/")
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
 def test_unknown_address_is_404(http: httpx2.Client, path: str) -> None:
-    error_of(http.get(path), 404)
+    response = http.post(path, headers={"x-request-id": "mine"})
+    assert "the API lives below /api/v1" in error_of(response, 404)["message"]
+    # So that a page can read it, and whoever asked find it again.
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["x-request-id"] == response.headers["request-id"] == "mine"
 
 
 @pytest.mark.parametrize("path", ["/key", "/keys", "/credits", "/generation?id=x"])

@@ -2,7 +2,7 @@
 
 import httpx2
 import pytest
-from openai import OpenAI
+from openai import NotFoundError, OpenAI
 from openrouter import OpenRouter, errors
 
 from tests.e2e.asking import error_of
@@ -21,6 +21,19 @@ def test_openai_lists_the_models(openai: OpenAI) -> None:
 
     assert set(models) >= DEMO
     assert models["demo/chat"].created == 1767225600
+
+
+def test_openai_retrieves_a_model(openai: OpenAI) -> None:
+    model = openai.models.retrieve("demo/chat:free")
+
+    assert (model.id, model.object, model.created, model.owned_by) == ("demo/chat:free", "model", 1767225600, "demo")
+    with pytest.raises(NotFoundError, match="Model demo/none not found"):
+        openai.models.retrieve("demo/none")
+
+
+@pytest.mark.parametrize("slug", ["demo/chat", "demo%2Fchat"])
+def test_a_model_is_told_alike_at_both_addresses(run: Run, slug: str) -> None:
+    assert get(run, f"/models/{slug}").json()["data"] == get(run, "/model/demo/chat").json()["data"]
 
 
 def test_openrouter_lists_the_models(openrouter: OpenRouter) -> None:

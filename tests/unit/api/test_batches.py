@@ -1,5 +1,6 @@
 """/batches through the app: the shapes of the reference, and what is refused at the door."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,14 +9,19 @@ from openrouter import components
 from turnpike.api.auth import Guard
 from turnpike.api.batches import routes as batches
 from turnpike.api.edge import Edge
+from turnpike.api.presets.expand import ExpandPreset
 from turnpike.domain.api_keys import ApiKey, hash_secret, label_of
 from turnpike.domain.batches import MOST_BYTES
+from turnpike.domain.catalog import FixedCatalog
+from turnpike.domain.errors import NotFound
 from turnpike.domain.ids import AccountId
+from turnpike.domain.presets import Preset
 from turnpike.services.authenticate import Authenticate
 
 from tests.asgi import AsgiClient
 from tests.batch_office import CHAT, Office, body
-from tests.scenario import ACCOUNT, SECRET, World, failure, text
+from tests.contracts.presets import new_preset, new_version
+from tests.scenario import ACCOUNT, SECRET, World, endpoint, failure, text
 
 pytestmark = pytest.mark.anyio
 NOW = 1_795_500_000
@@ -123,6 +129,8 @@ async def test_a_list_that_cannot_be_made_says_why(office: Office, query: str, s
         ({"requests": [{"custom_id": "a", "body": body()}] * 2}, "requests.1.custom_id: a request before has the same"),
         ({"requests": [{"custom_id": "a", "body": body(stream=True)}]}, "requests.0.body.stream: "),
         ({"requests": [{"custom_id": "a", "body": {}}]}, "requests.0.body.messages: "),
+        ({"model": "acme/chta"}, "requests.0.body.model: acme/chta is not a valid model ID"),
+        ({"model": "@preset/mine"}, "requests.0.body.model: This deployment keeps no presets"),
     ],
 )
 async def test_what_is_wrong_is_said_at_once(office: Office, members: dict[str, Any], says: str) -> None:
@@ -130,6 +138,57 @@ async def test_what_is_wrong_is_said_at_once(office: Office, members: dict[str, 
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith(says)
     assert not office.queue.sent
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("@preset/gone", "requests.0.body.model: There is no preset gone"),
+        ("@preset/lost", "requests.0.body.model: acme/lost is not a valid model ID"),
+        ("acme/lost@preset/mine", "requests.0.body.model: acme/lost is not a valid model ID"),
+        ("@preset/mine", ""),
+        ("acme/lost@preset/both", ""),
+    ],
+)
+async def test_presets_are_looked_up_before_anything_is_asked(model: str, says: str) -> None:
+    presets = {
+        "mine": {"model": "acme/chat"},
+        "lost": {"model": "acme/lost"},
+        "both": {"models": ["acme/chat"]},
+    }
+
+    async def find(account_id: AccountId, slug: str) -> Preset:
+        if account_id != ACCOUNT or slug not in presets:
+            raise NotFound(f"There is no preset {slug}")
+        return new_preset(ACCOUNT, slug, designated=new_version(config=presets[slug]))
+
+    office = Office(World({"one": [text("Hello")]}), now_s=NOW, expand=ExpandPreset(find).for_account)
+    answer = await office.client.post("/batches", submitted(model=model))
+    assert answer.status_code == (400 if says else 202)
+    assert not says or answer.json()["error"]["message"].startswith(says)
+
+
+async def test_embeddings_take_a_preset_for_chats() -> None:
+    """Of which they take the models, and pass over the rest."""
+    config = {"model": "acme/embed", "plugins": [{"id": "moderation"}], "max_tokens": 9}
+
+    async def find(account_id: AccountId, slug: str) -> Preset:
+        return new_preset(account_id, slug, designated=new_version(config=config))
+
+    world = World({"one": [text("Hello")]}, endpoint(model="acme/embed"))
+    models = [replace(model, output_modalities=("embeddings",)) for model in world.catalog.models]
+    world.catalog = FixedCatalog(models, world.catalog.providers)
+    office = Office(world, now_s=NOW, expand=ExpandPreset(find).for_account)
+    asked = [{"custom_id": "one", "body": {"input": "Hello"}}]
+    answer = await office.client.post(
+        "/batches", submitted(endpoint="/v1/embeddings", model="@preset/mine", requests=asked)
+    )
+    assert answer.status_code == 202, answer.text
+
+
+async def test_a_refused_model_says_where_to_find_others(office: Office) -> None:
+    error = (await office.client.post("/batches", submitted(model="acme/chta"))).json()["error"]
+    assert error["availability"]["code"] == "model_not_found"
 
 
 async def test_a_file_is_offered_a_place_up_to_its_size(office: Office) -> None:

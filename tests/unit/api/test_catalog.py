@@ -109,6 +109,25 @@ async def test_one_model(reads: Reads) -> None:
     assert response.json()["data"]["pricing"]["prompt"] == "0"
 
 
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ("acme/small:free", "acme/small:free"),
+        ("acme%2Fsmall%3Afree", "acme/small:free"),
+        ("acme%2Flarge:nitro", "acme/large"),
+        ("acme/big", "acme/large"),
+        ("~acme/large-latest", "~acme/large-latest"),
+    ],
+)
+async def test_one_model_as_openais_clients_read_it(asked: str, shown: str) -> None:
+    reads = Reads(ALIASED)
+    content = (await reads.anybody.get(f"/models/{asked}")).json()
+
+    whole = (await reads.anybody.get(f"/model/{shown}")).json()["data"]
+    owned = {"id": shown, "object": "model", "created": whole["created"], "owned_by": "acme"}
+    assert content == {**owned, "data": whole}
+
+
 async def test_a_models_endpoints(reads: Reads) -> None:
     response = await reads.anybody.get("/models/acme/large/endpoints")
 
@@ -191,7 +210,13 @@ async def test_the_feed_of_models_leaves_aliases_out() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/model/~acme/gone-latest", "/model/acme/none", "/models/acme/large:free/endpoints", f"/model/acme/{'x' * 3000}"],
+    [
+        "/model/~acme/gone-latest",
+        "/model/acme/none",
+        "/models/acme%2Fnone",
+        "/models/acme/large:free/endpoints",
+        f"/model/acme/{'x' * 3000}",
+    ],
 )
 async def test_unknown_models(reads: Reads, path: str) -> None:
     response = await reads.anybody.get(path)
@@ -230,6 +255,7 @@ PATHS = (
     "/models?use_rss=true",
     "/models/count",
     "/model/acme/large",
+    "/models/acme/large",
     "/models/acme/large/endpoints",
     "/embeddings/models",
     "/endpoints/zdr",

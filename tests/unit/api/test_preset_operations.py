@@ -123,6 +123,26 @@ async def test_what_cannot_be_is_told(operation: str, members: dict[str, Any], s
 
 
 @EVERY
+@pytest.mark.parametrize("named", [{"model": "acme/chat"}, {"preset": "mine"}], ids=str)
+async def test_a_plugin_of_the_request_s_own_is_refused_rather_than_ignored(
+    operation: str, named: dict[str, str]
+) -> None:
+    asker = Asker(operation, preset(**CHATTY))
+    for plugin in ("moderation", "web", "unheard-of"):
+        answer = await asker.ask(**named, plugins=[{"id": "web", "enabled": False}, {"id": plugin}])
+        said = f"plugins.1.id: the plugin {plugin} works on chats alone, and does nothing here"
+        assert (answer.status, answer.json["error"]["message"][: len(said)]) == (400, said)
+    assert asker.world.upstream.calls == []
+
+
+@EVERY
+@pytest.mark.parametrize("plugins", [None, [], [{"id": "moderation", "enabled": False}]], ids=str)
+async def test_a_plugin_that_is_switched_off_does_nothing(operation: str, plugins: Any) -> None:
+    answer = await Asker(operation, preset()).ask(model="acme/chat", plugins=plugins)
+    assert answer.status == 200, answer.body
+
+
+@EVERY
 async def test_a_preset_for_chats_alone_serves_nothing_else(operation: str) -> None:
     """Its model is there, and does nothing but chat."""
     asker = Asker(operation, preset())
@@ -147,6 +167,21 @@ async def test_a_form_names_one_in_a_field() -> None:
     assert answer.status == 200, answer.body
     [(_, request)] = asker.world.upstream.calls
     assert request.models == ("acme/chat",)
+
+
+@pytest.mark.parametrize(
+    ("path", "file", "fields"),
+    [("/audio/transcriptions", b"file", {}), ("/images/edits", b"image", {b"prompt": b"A panda"})],
+)
+async def test_a_form_s_plugins_are_read(path: str, file: bytes, fields: dict[bytes, bytes]) -> None:
+    part = b'--b\r\ncontent-disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
+    given = {b"model": b"acme/chat", b"plugins": b'[{"id": "moderation"}]', **fields}
+    form = b"".join(part % (name, b"", value) for name, value in given.items())
+    form += part % (file, b'; filename="a.mp3"', b"x") + b"--b--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = await Asker("images", preset()).client.post(form, path=f"/api/v1{path}", headers=headers)
+    assert answer.status == 400
+    assert answer.json["error"]["message"].startswith("plugins.0.id: the plugin moderation works on chats alone")
 
 
 async def test_a_deployment_may_keep_none() -> None:

@@ -5,16 +5,31 @@ from typing import Any
 import orjson
 import pytest
 
-from turnpike.api.batches.bodies import check_body
+from turnpike.api.batches.bodies import BodyCheck
 from turnpike.domain import batches
 from turnpike.domain.batches import Batch
+from turnpike.domain.catalog import FixedCatalog, Model
 from turnpike.domain.errors import InvalidRequest
 from turnpike.services.batch_lines import LineCheck, complete_body, divide_lines, parse_lines, plan_chunks
 
 from tests.batch_office import body, lines
 from tests.contracts.batches import new_batch
+from tests.scenario import endpoint as served
 
 GOOD = {"custom_id": "one", "body": body()}
+CHAT, MESSAGES, EMBEDDINGS = "/v1/chat/completions", "/v1/messages", "/v1/embeddings"
+
+
+def model(slug: str, gives: str) -> Model:
+    return Model(slug, slug, 1, "", 1_000, ("text",), (gives,), "Other", (), (served(model=slug),))
+
+
+CATALOG = FixedCatalog(
+    [model("acme/chat", "text"), model("acme/other:free", "text"), model("acme/embed", "embeddings")],
+    [],
+    {"~acme/latest": "acme/chat"},
+)
+check_body = BodyCheck(lambda _: CATALOG, None)
 
 
 def check_of(batch: Batch | None = None) -> LineCheck:
@@ -127,15 +142,15 @@ def test_what_the_batch_says_holds_where_a_request_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "content"),
+    ("endpoint", "model", "content"),
     [
-        ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}),
-        ("/v1/responses", {"input": "Hello"}),
-        ("/v1/embeddings", {"input": "Hello"}),
+        (MESSAGES, "acme/chat", {"max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}),
+        ("/v1/responses", "acme/chat", {"input": "Hello"}),
+        (EMBEDDINGS, "acme/embed", {"input": "Hello"}),
     ],
 )
-def test_each_skin_checks_its_own(endpoint: str, content: dict[str, Any]) -> None:
-    check = check_of(new_batch(endpoint=endpoint))
+def test_each_skin_checks_its_own(endpoint: str, model: str, content: dict[str, Any]) -> None:
+    check = check_of(new_batch(endpoint=endpoint, model=model))
     check.request("one", content)
     with pytest.raises(InvalidRequest, match=r"body\.user: "):
         check.request("two", {**content, "user": 7})
@@ -144,4 +159,44 @@ def test_each_skin_checks_its_own(endpoint: str, content: dict[str, Any]) -> Non
 def test_every_endpoint_of_batches_can_be_checked() -> None:
     for endpoint in batches.ENDPOINTS:
         with pytest.raises(InvalidRequest):
-            check_body(endpoint, {})
+            check_body(new_batch(endpoint=endpoint), {})
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model", "says"),
+    [
+        (CHAT, "acme/chta", "acme/chta is not a valid model ID"),
+        (CHAT, "acme/chat:fre", "acme/chat:fre is not a valid model ID"),
+        (CHAT, "acme/chat:free", "No endpoints found for acme/chat:free: acme/chat has no free variant (any more)"),
+        (CHAT, "acme/embed", "acme/embed gives embeddings and not text; GET /models?output_modalities=text lists"),
+        (MESSAGES, "acme/embed", "acme/embed gives embeddings and not text"),
+        (EMBEDDINGS, "acme/chat", "acme/chat gives text and not embeddings"),
+        (EMBEDDINGS, "openrouter/auto", "openrouter/auto chooses among models for chats alone"),
+        (CHAT, "@preset/mine", "This deployment keeps no presets"),
+    ],
+)
+def test_a_model_that_cannot_answer_is_said_with_its_line(endpoint: str, model: str, says: str) -> None:
+    given = {"input": "Hello"} if endpoint == EMBEDDINGS else body(max_tokens=9)
+    with pytest.raises(InvalidRequest) as refused:
+        plan(
+            lines({"custom_id": "one", "body": {"model": model, **given}}),
+            check_of(new_batch(endpoint=endpoint, model="")),
+        )
+    assert refused.value.message.startswith(f"line 1: body.model: {says}")
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["acme/chat", "acme/chat:nitro", "acme/chat:online", "acme/other:free", "~acme/latest", "openrouter/auto"],
+)
+def test_whatever_a_single_request_may_name_a_batch_may(model: str) -> None:
+    check = check_of(new_batch(model=model))
+    check.request("one", body())
+    check.request("two", body(models=["acme/gone"]))
+
+
+def test_one_of_several_models_is_enough() -> None:
+    check = check_of(new_batch(model="acme/gone"))
+    check.request("one", body(models=["acme/chat"]))
+    with pytest.raises(InvalidRequest, match=r"body\.model: acme/gone is not a valid model ID"):
+        check.request("two", body(models=["acme/missing"]))

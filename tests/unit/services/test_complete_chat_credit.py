@@ -119,7 +119,8 @@ async def test_a_key_with_little_left_gets_an_answer_as_long_as_that() -> None:
 
 async def test_a_maximum_that_the_key_cannot_pay_is_refused() -> None:
     world = World({"one": [text("Hello")]}, credit_usd="0.01")
-    with pytest.raises(KeyLimitExceeded, match=r"Key limit exceeded \(total limit\)"):
+    said = r"Key limit exceeded \(total limit\)\. You requested up to 500 tokens, but can only afford \d\d\."
+    with pytest.raises(KeyLimitExceeded, match=said):
         await world.stream(request(max_tokens=500), limit=NanoUsd(100_000))
     with pytest.raises(InsufficientCredit, match=r"requested up to 8000 tokens, but can only afford 49\d\d"):
         await world.stream(request(max_tokens=8_000))

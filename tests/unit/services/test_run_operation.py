@@ -162,8 +162,10 @@ async def test_credit_that_does_not_cover_it_is_refused_with_what_it_costs() -> 
 
 async def test_a_keys_limit_holds() -> None:
     case = world({"one": [[VECTORS]]})
-    with pytest.raises(KeyLimitExceeded):
+    with pytest.raises(KeyLimitExceeded) as caught:
         await embed(case, asked("a" * 30), limit=NanoUsd(1_000))
+    said = "Key limit exceeded (total limit). This request may cost up to $0.000220000, and $0.000001000 is left of the"
+    assert caught.value.message.startswith(said)
     assert case.upstream.calls == []
 
 

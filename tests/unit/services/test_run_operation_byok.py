@@ -76,8 +76,10 @@ async def test_a_fee_that_is_not_covered_is_refused() -> None:
 
 async def test_a_keys_limit_may_count_what_others_are_paid() -> None:
     found = customer({"one+own": [[VECTORS]], "one": [[VECTORS]], "two": [[VECTORS]]})
-    with pytest.raises(KeyLimitExceeded):
+    with pytest.raises(KeyLimitExceeded) as caught:
         await embed(found, limit=NanoUsd(PRICE // 10), include_byok_in_limit=True)
+    # All of which the customer's own account would be charged.
+    assert "may cost up to $0.000040000, and $0.000014000 is left" in caught.value.message
     # Without it, nothing of ours is spent.
     await embed(found, limit=NanoUsd(PRICE // 10))
     assert found.asked == ["one+own"]

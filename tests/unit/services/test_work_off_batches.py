@@ -6,14 +6,18 @@ from typing import Any
 import anyio
 import orjson
 import pytest
+from openrouter import components
 
 from turnpike.domain.batch_steps import Step
 from turnpike.domain.batches import CLAIM_S, WINDOW_S
+from turnpike.domain.catalog import FixedCatalog
 from turnpike.domain.errors import Conflict
+from turnpike.domain.moderation import InputFlagged
 from turnpike.domain.money import parse_usd
 from turnpike.domain.waits import Waits
 from turnpike.services.attempts import Watch
 
+from tests.asgi import AsgiClient
 from tests.batch_office import CHAT, Office, body, lines
 from tests.scenario import ACCOUNT, SECRET, Script, World, failure, principal, text
 
@@ -89,19 +93,60 @@ async def test_other_skins_are_counted_alike(path: str, content: dict[str, Any])
         (CHAT, body(), "invalid_request"),
         ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}, "invalid_request_error"),
         ("/v1/responses", {"input": "x"}, "invalid_request"),
-        ("/v1/embeddings", {"input": "x"}, "not_found"),
+        ("/v1/embeddings", {"input": "x"}, "invalid_request"),
     ],
 )
 async def test_refusals_of_every_skin_are_told_alike(path: str, content: dict[str, Any], kind: str) -> None:
     office = office_of([failure(400, retryable=False, error_type="invalid_request")])
+    known = office.world.catalog
+    able = [replace(model, output_modalities=("text", "embeddings")) for model in known.models]
+    office.world.catalog = FixedCatalog(able, known.providers)
     batch_id = await office.submit(0, endpoint=path, requests=[{"custom_id": "one", "body": content}])
     await office.run()
     (result,) = (await office.get(batch_id))["results"]
     error = result["error"]
-    assert error["type"] == kind
-    assert error["error_type"] in ("invalid_request", "not_found")
-    assert error["message"]
-    assert error["code"] in (400, 404)
+    assert (error["type"], error["error_type"], error["code"]) == (kind, "invalid_request", 400)
+    assert error["message"] == "It broke"
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (CHAT, body()),
+        ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}),
+        ("/v1/responses", {"input": "x"}),
+    ],
+)
+async def test_results_say_who_refused_and_why(path: str, content: dict[str, Any]) -> None:
+    refused = failure(400, retryable=False, error_type="invalid_request")
+    refused.provider_code = "bad_schema"
+    office = office_of([refused])
+    office.client = AsgiClient(office.client.app, SECRET, {"x-openrouter-metadata": "enabled"})
+    batch_id = await office.submit(0, endpoint=path, requests=[{"custom_id": "one", "body": content}])
+    await office.run()
+    found = await office.get(batch_id)
+    components.BatchObject.model_validate(found)
+    error = found["results"][0]["error"]
+    assert error["metadata"]["provider_name"] == "One"
+    assert error["metadata"]["provider_code"] == "bad_schema"
+    assert error["openrouter_metadata"]["attempts"][0]["status"] == 400
+
+
+async def test_results_say_what_was_flagged() -> None:
+    office = office_of([InputFlagged("hurt", ["violence"], provider_name="Mod", model="acme/mod")])
+    batch_id = await office.submit(1)
+    await office.run()
+    (result,) = (await office.get(batch_id))["results"]
+    assert result["error"]["metadata"]["reasons"] == ["violence"]
+    assert result["error"]["code"] == 403
+
+
+async def test_results_say_why_nobody_could_answer() -> None:
+    office = office_of()
+    batch_id = await office.submit(1, provider={"only": ["nobody"]})
+    await office.run()
+    (result,) = (await office.get(batch_id))["results"]
+    assert result["error"]["availability"]["excluded_by"] == ["allowed_providers"]
 
 
 async def test_what_breaks_inside_says_nothing_of_it() -> None:

@@ -6,6 +6,7 @@ doing lately is read by `reports`, which waits for storage now and then, and so 
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from anyio.to_thread import run_sync
@@ -21,6 +22,7 @@ from turnpike.api.present_catalog import (
     is_moving_alias,
     present_alias,
     present_model_endpoints,
+    present_owned,
     present_provider,
 )
 from turnpike.api.present_feed import MEDIA_TYPE, present_feed
@@ -60,6 +62,7 @@ def routes(
         resource("/models/user", get=reads.list_users_models),
         resource("/models/{author}/{slug}/endpoints", get=reads.list_endpoints),
         resource("/model/{author}/{slug}", get=reads.get_model),
+        resource("/models/{author}/{slug}", get=reads.retrieve_model),
         resource("/embeddings/models", get=reads.list_embedding_models),
         resource("/images/models", get=reads.list_image_models),
         resource("/images/models/{author}/{slug}/endpoints", get=reads.list_image_endpoints),
@@ -126,10 +129,24 @@ class _Reads:
 
     async def get_model(self, request: Request) -> Response:
         """A slug that was renamed shows the model by its new one, and `~author/family-latest` which one it is now."""
+        _, shown = self._shown(request)
+        return respond(request, build_answer({"data": shown}), _PUBLIC)
+
+    async def retrieve_model(self, request: Request) -> Response:
+        """The same at the address that OpenAI's clients ask, with the members that they read beside it.
+
+        https://platform.openai.com/docs/api-reference/models/object
+        """
+        model, shown = self._shown(request)
+        return respond(request, build_answer({**present_owned(model), "data": shown}), _PUBLIC)
+
+    def _shown(self, request: Request) -> tuple[Model, object]:
+        """The model by the name that it is shown by, and as it is shown."""
         answers = self._answers()
         asked, model = _find(answers.catalog, request)
-        shown = present_alias(asked, model) if is_moving_alias(asked) else answers.model(model)
-        return respond(request, build_answer({"data": shown}), _PUBLIC)
+        if is_moving_alias(asked):
+            return replace(model, id=asked), present_alias(asked, model)
+        return model, answers.model(model)
 
     async def list_endpoints(self, request: Request) -> Response:
         answers = self._answers()

@@ -38,6 +38,12 @@ def present_model(model: Model) -> dict[str, Any]:
     }
 
 
+def present_owned(model: Model) -> dict[str, Any]:
+    """As OpenAI's clients read it."""
+    author = model.id.removeprefix("~").partition("/")[0]
+    return {"id": model.id, "object": "model", "created": model.created, "owned_by": author}
+
+
 def is_moving_alias(slug: str) -> bool:
     """Whether it is a family's `~author/family-latest`, which stands for another model some day."""
     return slug.startswith("~")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from turnpike.api.batches.bodies import check_body
+from turnpike.api.batches.bodies import BodyCheck
 from turnpike.bootstrap.resources import Resources, resources
 from turnpike.domain.batch_steps import parse_step
 from turnpike.domain.batches import Batch
+from turnpike.domain.catalog import Catalog
 from turnpike.services.manage_batches import EndDueBatches, ManageBatches
 from turnpike.services.submit_batch import SubmitBatch
 from turnpike.storage.batch_files import S3BatchFiles
@@ -20,6 +21,7 @@ from turnpike.storage.batches import DynamoBatches
 from turnpike.telemetry import log_failure, logger
 
 if TYPE_CHECKING:
+    from turnpike.ports.accounts import ByokKeys
     from turnpike.services.work_off_batches import WorkOffBatches
 
 _DAY_S = 86_400
@@ -50,8 +52,18 @@ def build_cases(parts: Resources) -> tuple[SubmitBatch, ManageBatches]:
     """What clients do with batches over HTTP."""
     stored = BatchParts(parts)
     most_open = parse_limit(parts.settings.batches_open_limit)
-    submit = SubmitBatch(stored.batches, stored.files, stored.queue, check_body, most_open)
+    # By names alone: which of the models are served is known to those who know the providers' credentials.
+    check = build_check(parts, lambda _: parts.catalog.current().with_unserved())
+    submit = SubmitBatch(stored.batches, stored.files, stored.queue, check, most_open)
     return submit, ManageBatches(stored.batches, stored.files, stored.queue)
+
+
+def build_check(parts: Resources, catalog: Callable[[Batch], Catalog]) -> BodyCheck:
+    if not parts.settings.presets_table:
+        return BodyCheck(catalog, None)
+    from turnpike.bootstrap.presets import build_expand
+
+    return BodyCheck(catalog, build_expand(parts).for_account)
 
 
 def parse_limit(most_open: int) -> int:
@@ -97,11 +109,13 @@ def build_work_off(parts: Resources) -> WorkOff:
     from turnpike.bootstrap import completions
     from turnpike.services.ask_chunk import AskChunk
     from turnpike.services.authenticate import Authenticate
+    from turnpike.services.batch_catalog import BatchCatalog
     from turnpike.services.begin_batch import BeginBatch
     from turnpike.services.work_off_batches import WorkOffBatches
 
     stored = BatchParts(parts)
     guard = BatchGuard(Authenticate(parts.api_keys, ttl_s=parts.settings.principal_ttl_s))
+    check = build_check(parts, BatchCatalog(parts.catalog.current, _byok_keys(parts)))
     report = completions.report_kept(parts)
     app = completions.build_app(parts, guard=guard, report=report, leases=False)
     return WorkOff(
@@ -109,11 +123,20 @@ def build_work_off(parts: Resources) -> WorkOff:
             stored.batches,
             stored.files,
             stored.queue,
-            BeginBatch(stored.batches, stored.files, stored.queue, check_body),
+            BeginBatch(stored.batches, stored.files, stored.queue, check),
             AskChunk(stored.batches, stored.files, stored.queue, AskApp(app, report.kept.add)),
             _note_over,
         )
     )
+
+
+def _byok_keys(parts: Resources) -> "ByokKeys | None":
+    """None where the deployment takes none of its customers, and then nothing of them is loaded."""
+    if not (parts.settings.byok_table and parts.settings.byok_kms_key):
+        return None
+    from turnpike.bootstrap.byok import build_keys
+
+    return build_keys(parts)
 
 
 def _note_over(batch: Batch) -> None:

@@ -17,6 +17,8 @@ _MOST_BYTES_PER_S = 400_000
 
 _MOST_CHUNKS = 1_000
 """That are looked at in front of a WAV's samples: empty ones without end would keep everybody else waiting."""
+_MOST_FRAMES = 300_000
+"""That are looked at one by one: two hours, or a third of a second. What is behind them is taken to be like them."""
 
 # https://www.mp3-tech.org/programmer/frame_header.html: kbit/s by the header's index, for layer III.
 _MP3_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -41,9 +43,8 @@ def measure_ms(data: bytes, format: str = "") -> int | None:
     return None
 
 
-def longest_ms(data: bytes, format: str = "") -> int:
-    """What it may be at most, as far as that can be known without listening to it."""
-    known = measure_ms(data, format)
+def longest_ms(data: bytes, known: int | None) -> int:
+    """What it may be at most, given what `measure_ms` finds, as far as that can be known without listening to it."""
     if known is None:
         return len(data) * 1000 // _LEAST_BYTES_PER_S
     return max(known, len(data) * 1000 // _MOST_BYTES_PER_S)
@@ -116,12 +117,21 @@ def _mp4(data: bytes) -> float | None:
 
 def _mp3(data: bytes) -> float | None:
     """Frame by frame: what its head says of the whole need not be so."""
-    place, seconds = _behind_id3(data), 0.0
-    while (found := _mp3_frame(data, place)) is not None:
-        size, lasts_s, _ = found
-        seconds += lasts_s
-        place += size
-    return seconds or None
+    return _framed(data, _behind_id3(data), _mp3_frame)
+
+
+def _framed(
+    data: bytes, first: int, read: Callable[[bytes, int], tuple[int, float] | tuple[int, float, int] | None]
+) -> float | None:
+    """`read` says how many bytes a frame has, and how many seconds."""
+    place, seconds = first, 0.0
+    for _ in range(_MOST_FRAMES):
+        frame = read(data, place)
+        if frame is None:
+            return seconds or None
+        place += frame[0]
+        seconds += frame[1]
+    return seconds * max(1.0, (len(data) - first) / (place - first))
 
 
 def _mp3_frame(data: bytes, place: int) -> tuple[int, float, int] | None:
@@ -138,14 +148,14 @@ def _mp3_frame(data: bytes, place: int) -> tuple[int, float, int] | None:
 
 
 def _aac(data: bytes) -> float | None:
-    place, seconds = 0, 0.0
-    while place + 7 <= len(data) and data[place] == 0xFF and data[place + 1] & 0xF6 == 0xF0:
-        size = (data[place + 3] & 3) << 11 | data[place + 4] << 3 | data[place + 5] >> 5
-        if size < 7:
-            break
-        seconds += 1024 / _AAC_RATES[data[place + 2] >> 2 & 15]
-        place += size
-    return seconds or None
+    return _framed(data, 0, _aac_frame)
+
+
+def _aac_frame(data: bytes, place: int) -> tuple[int, float] | None:
+    if place + 7 > len(data) or data[place] != 0xFF or data[place + 1] & 0xF6 != 0xF0:
+        return None
+    size = (data[place + 3] & 3) << 11 | data[place + 4] << 3 | data[place + 5] >> 5
+    return None if size < 7 else (size, 1024 / _AAC_RATES[data[place + 2] >> 2 & 15])
 
 
 def _behind_id3(data: bytes) -> int:

@@ -32,6 +32,15 @@ class Recording:
 
     data: bytes = field(repr=False)
     format: str
+    length_ms: int | None = field(init=False, compare=False)
+    """As far as it says so itself. Looked for once: a recording may be long, and asked for of many endpoints."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "length_ms", measure_ms(self.data, self.format))
+
+    @property
+    def longest_ms(self) -> int:
+        return longest_ms(self.data, self.length_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +98,13 @@ class TranscriptionRequest(OperationRequest[Transcript]):
 
     def most_used(self, endpoint: Endpoint) -> Usage:
         audio = self.audio
-        most = _LONGEST_REMOTE_MS if isinstance(audio, RemoteRecording) else longest_ms(audio.data, audio.format)
+        most = _LONGEST_REMOTE_MS if isinstance(audio, RemoteRecording) else audio.longest_ms
         most = max(most, _LEAST_BILLED_MS)
         return self._usage(endpoint, most, most * _TEXT_TOKENS_PER_S // 1000 + 1)
 
     def used(self, endpoint: Endpoint, text: str) -> Usage | None:
         """Where the provider counts nothing; None where nobody knows how long the recording is."""
-        length = None if isinstance(self.audio, RemoteRecording) else measure_ms(self.audio.data, self.audio.format)
+        length = None if isinstance(self.audio, RemoteRecording) else self.audio.length_ms
         return None if length is None else self._usage(endpoint, length, estimate_tokens(text))
 
     def _usage(self, endpoint: Endpoint, length_ms: int, text_tokens: int) -> Usage:

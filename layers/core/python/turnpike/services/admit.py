@@ -294,7 +294,8 @@ def _refusal(
 ) -> InsufficientCredit | KeyLimitExceeded:
     if isinstance(error, InsufficientCredit):
         return _too_little(error.available, requested, affordable)
-    return over_limit(principal, error.remaining)
+    compared = f"You requested up to {requested} tokens, but can only afford {affordable}"
+    return over_limit(principal, error.remaining, compared)
 
 
 def _too_little(available: NanoUsd, requested: int, affordable: int) -> InsufficientCredit:
@@ -310,9 +311,11 @@ def _too_little(available: NanoUsd, requested: int, affordable: int) -> Insuffic
     )
 
 
-def over_limit(principal: Principal, remaining: NanoUsd) -> KeyLimitExceeded:
+def over_limit(principal: Principal, remaining: NanoUsd, compared: str) -> KeyLimitExceeded:
+    """`compared` is a sentence that sets what was asked against what is left."""
     window = principal.key.limit_reset or "total"
     return KeyLimitExceeded(
-        f"Key limit exceeded ({window} limit). Raise the key's limit with PATCH /keys/{principal.key.hash}",
+        f"Key limit exceeded ({window} limit). {compared}. "
+        f"Raise the key's limit with PATCH /keys/{principal.key.hash}, or ask for less",
         remaining=remaining,
     )

@@ -47,7 +47,8 @@ class AdmitOperation:
             except InsufficientCredit as error:
                 raise _too_little(error.available, hold.amount) from None
             except KeyLimitExceeded as error:
-                raise over_limit(principal, error.remaining) from None
+                compared = f"This request {_costs(hold.counted, error.remaining)} of the limit"
+                raise over_limit(principal, error.remaining, compared) from None
             prompt_tokens = max(used[id(endpoint)].prompt_tokens for endpoint in endpoints)
             return Admission(generation_id, principal, now_s, reserve, prompt_tokens, None, endpoints)
 
@@ -76,7 +77,11 @@ def _too_little(available: NanoUsd, amount: NanoUsd) -> InsufficientCredit:
         message = "Insufficient credits. Add credit to this account to make requests"
     else:
         message = (
-            f"This request requires more credits. It may cost up to ${decimal_usd(amount)}, and "
-            f"${decimal_usd(available)} is left. Add credit to this account, or send less"
+            f"This request requires more credits. It {_costs(amount, available)}. "
+            "Add credit to this account, or send less"
         )
     return InsufficientCredit(message, available=available)
+
+
+def _costs(amount: NanoUsd, left: NanoUsd) -> str:
+    return f"may cost up to ${decimal_usd(amount)}, and ${decimal_usd(left)} is left"

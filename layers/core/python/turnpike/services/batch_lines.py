@@ -18,8 +18,8 @@ from turnpike.domain.batches import (
 )
 from turnpike.domain.errors import InvalidRequest
 
-CheckBody = Callable[[str, Mapping[str, Any]], None]
-"""Given an endpoint and a body as it would be asked. Raises InvalidRequest."""
+CheckBody = Callable[[Batch, Mapping[str, Any]], None]
+"""Given a batch and a body as it would be asked. Raises InvalidRequest, and TemporarilyBusy."""
 
 _LINE_MEMBERS = ("custom_id", "body")
 
@@ -105,7 +105,7 @@ class LineCheck:
         if body.get("stream"):
             raise InvalidRequest("results of a batch are not streamed; leave it out", field="body.stream")
         try:
-            self.check_body(self.batch.endpoint, complete_body(self.batch, {"model": self.model, **body}))
+            self.check_body(self.batch, complete_body(self.batch, {"model": self.model, **body}))
         except InvalidRequest as error:
             raise within(error, "body") from None
         self._seen.add(custom_id)
@@ -143,4 +143,6 @@ def plan_chunks(lines: Iterable[tuple[int, bytes]], check: LineCheck) -> list[Ch
 def within(error: InvalidRequest, *path: str) -> InvalidRequest:
     """The same, of a member that is part of something else."""
     field = ".".join(filter(None, (*path, error.field)))
-    return InvalidRequest(error.message.removeprefix(f"{error.field}: "), field=field)
+    found = InvalidRequest(error.message.removeprefix(f"{error.field}: "), field=field)
+    found.availability = error.availability
+    return found

@@ -15,7 +15,7 @@ from turnpike.domain.estimate import estimate_prompt_tokens
 from turnpike.domain.health import Health, no_health
 from turnpike.domain.ids import new_generation_id
 from turnpike.domain.money import ZERO
-from turnpike.domain.routing import Policy, Route, RoutedRequest, check_models, plan_route
+from turnpike.domain.routing import Policy, Route, RoutedRequest, plan_route
 from turnpike.domain.searches import OPTIONS, TOKENS_PER_SEARCH, expected_searches
 from turnpike.domain.slugs import parse_slug
 from turnpike.domain.stickiness import Stickiness, conversation_of
@@ -127,9 +127,12 @@ class CompleteChat:
 
     async def check_models(self, principal: Principal, request: ChatRequest) -> None:
         """Raises ModelNotFound or NoEndpoints where the account knows none of them, and TemporarilyBusy."""
+        # Not before it is needed: few requests are not to be answered.
+        from turnpike.domain.routing.known import check_models
+
         catalog = self.catalog()
         own = await self.route_own(principal, catalog) if self.route_own else None
-        check_models(catalog if own is None else own.catalog, request.models)
+        check_models(request, catalog if own is None else own.catalog)
 
     async def open_route(self, principal: Principal, plan: Plan) -> tuple[Catalog, Route]:
         """The route as it was planned, over the account's own provider keys where it brings any; and the catalog that

@@ -23,7 +23,7 @@ _LISTS = frozenset({"keyterms", "models", "timestamp_granularities"})
 _NUMBERS = frozenset({"temperature"})
 _FLAGS: Mapping[str, bool] = {"true": True, "false": False}
 _FLAGGED = frozenset({"diarize", "stream"})
-_OBJECTS = frozenset({"provider"})
+_OBJECTS = frozenset({"plugins", "provider"})
 
 
 class Upload(NamedTuple):
@@ -50,7 +50,7 @@ async def read_audio(request: Request) -> Mapping[str, Any]:
         fields = parse_urlencoded(body)
     else:
         return parse_json(body)
-    check_depth(fields, body if "provider" in fields else b"")
+    check_depth(fields, body if _OBJECTS & fields.keys() else b"")
     return fields
 
 

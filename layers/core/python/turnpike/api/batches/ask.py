@@ -25,6 +25,7 @@ FORWARDED = (
 """Headers of the request that makes a batch which each of its requests has as well."""
 
 _KEY_HASH = "x-turnpike-key-hash"
+_ROUTED = "openrouter_metadata"
 _BROKEN = {"error": {"message": "Internal Server Error", "metadata": {"error_type": "server"}}}
 _NOT_KEPT = {
     "error": {"message": "The answer could not be kept, and is not charged", "metadata": {"error_type": "server"}}
@@ -127,16 +128,21 @@ class _Answer:
         self._reply = Reply(self._status, line, is_kept=True)
 
     def _refusal(self, status: int, content: Mapping[str, Any]) -> bytes:
-        """Whatever its skin's form, in the one that results have."""
+        """Whatever its skin's form, in the one that results have; what else the skin says of it stays."""
         error = content.get("error") or {}
-        error_type = content.get("error_type") or error.get("error_type") or error.get("metadata", {}).get("error_type")
+        # Anthropic's form has it next to the error.
+        metadata = error.get("metadata") or content.get("metadata") or {}
+        error_type = content.get("error_type") or error.get("error_type") or metadata.get("error_type")
+        routed = content.get(_ROUTED)
         refusal = {
+            **error,
             "message": error.get("message", ""),
             "param": None,
             "type": error.get("type") or error_type or "server",
             "code": status,
             **({"error_type": error_type} if error_type else {}),
-            **({"availability": error["availability"]} if "availability" in error else {}),
+            **({"metadata": metadata} if metadata else {}),
+            **({_ROUTED: routed} if routed else {}),
         }
         return _line(self._batch, self._request, None, refusal)
 

@@ -1,14 +1,25 @@
-"""Checks the body of a batch's request as the skin that will answer it does."""
+"""Checks the body of a batch's request as the skin that will answer it does, and whether its model is there."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import orjson
+from anyio.from_thread import run
 from starlette.datastructures import Headers
 
 from turnpike.api.edge import check_depth
+from turnpike.api.inference.endpoint import NO_PRESETS, Expansion, names_preset
+from turnpike.domain.batches import Batch
+from turnpike.domain.catalog import Catalog
+from turnpike.domain.errors import InvalidRequest, ModelNotFound, NoEndpoints, NotFound
+from turnpike.domain.ids import AccountId
+from turnpike.domain.routing.known import check_models
+from turnpike.domain.routing.request import RoutedRequest
 
-_Parse = Callable[[Mapping[str, Any], Headers], object]
+ExpandFor = Callable[[AccountId, Mapping[str, Any], Headers], Coroutine[Any, Any, Expansion]]
+"""Puts a preset into the body that names it. Raises InvalidRequest, NotFound and TemporarilyBusy."""
+
+_Parse = Callable[[Mapping[str, Any], Headers], RoutedRequest]
 
 
 def _chat() -> _Parse:
@@ -45,7 +56,39 @@ _PARSERS: Mapping[str, Callable[[], _Parse]] = {
 _NO_HEADERS = Headers()
 
 
-def check_body(endpoint: str, body: Mapping[str, Any]) -> None:
-    """`endpoint` is one of ENDPOINTS. Raises InvalidRequest naming the field."""
-    check_depth(body, orjson.dumps(body))
-    _PARSERS[endpoint]()(body, _NO_HEADERS)
+class BodyCheck:
+    """`catalog` has every model that a batch may ask. `expand` is None where no presets are kept."""
+
+    def __init__(self, catalog: Callable[[Batch], Catalog], expand: ExpandFor | None) -> None:
+        self._catalog, self._expand = catalog, expand
+
+    def __call__(self, batch: Batch, body: Mapping[str, Any]) -> None:
+        """In a worker thread, since presets are read on the event loop. Raises InvalidRequest naming the field, and
+        TemporarilyBusy.
+        """
+        check_depth(body, orjson.dumps(body))
+        parse = _PARSERS[batch.endpoint]()
+        request = parse(body, _NO_HEADERS)
+        if names_preset(body):
+            expanded = self._expanded(batch, body)
+            request = parse({**body, "model": expanded["model"], "models": expanded.get("models")}, _NO_HEADERS)
+        try:
+            check_models(request, self._catalog(batch))
+        except (ModelNotFound, NoEndpoints) as error:
+            raise _refused(error, "model") from None
+
+    def _expanded(self, batch: Batch, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        field = "model" if body.get("preset") is None else "preset"
+        if self._expand is None:
+            raise InvalidRequest(NO_PRESETS, field=field)
+        try:
+            return run(self._expand, batch.account_id, body, _NO_HEADERS).content
+        except NotFound as error:
+            raise _refused(error, field) from None
+
+
+def _refused(error: ModelNotFound | NotFound, field: str) -> InvalidRequest:
+    """As what is wrong with the body, which nobody has been asked yet."""
+    refused = InvalidRequest(error.message, field=field)
+    refused.availability = error.availability
+    return refused

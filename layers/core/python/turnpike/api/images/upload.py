@@ -13,7 +13,7 @@ from turnpike.domain.errors import InvalidRequest
 
 _IMAGES = frozenset({"image", "image[]"})
 _NUMBERS = frozenset({"n", "output_compression", "partial_images", "seed"})
-_OBJECTS = frozenset({"provider"})
+_OBJECTS = frozenset({"plugins", "provider"})
 _TYPES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
@@ -44,7 +44,7 @@ async def read_edit(request: Request) -> Mapping[str, Any]:
     _refuse_mask(fields)
     if not references:
         raise InvalidRequest("add a file to the form", field="image")
-    check_depth(fields, body if "provider" in fields else b"")
+    check_depth(fields, body if _OBJECTS & fields.keys() else b"")
     return {**fields, "input_references": references}
 
 

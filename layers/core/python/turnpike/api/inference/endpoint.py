@@ -29,6 +29,7 @@ _LONGEST_S = 900.0
 _LONGEST_HEADER = 512
 _RESERVED_S = 5.0
 """Kept at the end of an invocation, to end the stream properly and to report what was used."""
+NO_PRESETS = "This deployment keeps no presets: its operator has to set TURNPIKE_PRESETS_TABLE"
 
 
 class Expansion(Protocol):
@@ -98,12 +99,16 @@ async def find_expansion(
     expand: Expand | None, principal: Principal, content: Mapping[str, Any], headers: Headers
 ) -> Expansion | None:
     """None of a body that names no preset. Raises InvalidRequest, NotFound and TemporarilyBusy."""
-    model = content.get("model")
-    if content.get("preset") is None and not (isinstance(model, str) and PRESET in model):
+    if not names_preset(content):
         return None
     if expand is None:
-        raise NotFound("This deployment keeps no presets: its operator has to set TURNPIKE_PRESETS_TABLE")
+        raise NotFound(NO_PRESETS)
     return await expand(principal, content, headers)
+
+
+def names_preset(content: Mapping[str, Any]) -> bool:
+    model = content.get("model")
+    return content.get("preset") is not None or (isinstance(model, str) and PRESET in model)
 
 
 @dataclass(frozen=True, slots=True)

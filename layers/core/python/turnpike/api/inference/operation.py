@@ -16,9 +16,9 @@ from turnpike.api.edge import error_response, read_json
 from turnpike.api.errors import present_error_body
 from turnpike.api.inference.endpoint import Expand, find_expansion, origin_from
 from turnpike.api.inference.preferences import parse_models, parse_preferences, parse_session_id
-from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, Checked, Provider
+from turnpike.api.inference.routing_schema import LONGEST_SESSION_ID, Checked, OtherPlugin, Provider
 from turnpike.domain.api_keys import Principal
-from turnpike.domain.errors import TurnpikeError
+from turnpike.domain.errors import InvalidRequest, TurnpikeError
 from turnpike.domain.operation import OperationRequest, ResultT
 from turnpike.services.operation_call import OperationCall
 from turnpike.services.run_operation import RunOperation
@@ -34,10 +34,19 @@ class OperationBody(Checked):
     provider: Provider | None = None
     user: Annotated[str, Field(max_length=256)] | None = None
     session_id: Annotated[str, Field(max_length=LONGEST_SESSION_ID)] | None = None
+    plugins: Annotated[list[OtherPlugin], Field(max_length=32)] | None = None
 
 
 def common_members(body: OperationBody, headers: Headers) -> dict[str, Any]:
-    """Of an `OperationRequest`. Raises InvalidRequest."""
+    """Of an `OperationRequest`. Raises InvalidRequest, also for plugins: they work on chats, and whoever counts on a
+    moderation, say, must not be left to believe that there is one.
+    """
+    for place, plugin in enumerate(body.plugins or ()):
+        if plugin.enabled is not False:
+            raise InvalidRequest(
+                f"the plugin {plugin.id} works on chats alone, and does nothing here; leave it out",
+                field=f"plugins.{place}.id",
+            )
     return {
         "models": parse_models(body.model, body.models),
         "provider": parse_preferences(body.provider),
@@ -62,7 +71,8 @@ async def parse_operation(
     expansion = await find_expansion(expand, principal, content, headers)
     if expansion is None:
         return parse_request(content, headers)
-    return replace(parse_request(expansion.content, headers), preset_id=expansion.preset_id)
+    expanded = {**expansion.content, "plugins": content.get("plugins")}
+    return replace(parse_request(expanded, headers), preset_id=expansion.preset_id)
 
 
 class PartStream(Protocol):

@@ -84,8 +84,12 @@ class ExpandPreset:
 
     async def __call__(self, principal: Principal, content: Mapping[str, Any], headers: Headers) -> ExpandedRequest:
         """Of a body that names one. Raises InvalidRequest, and as `find`."""
+        return await self.for_account(principal.account_id, content, headers)
+
+    async def for_account(self, account_id: AccountId, content: Mapping[str, Any], headers: Headers) -> ExpandedRequest:
+        """The same, whichever of the account's keys asks."""
         slug, model = parse_reference(content)
-        preset = await self._find(principal.account_id, slug)
+        preset = await self._find(account_id, slug)
         template = self._template_of(preset.designated)
         return ExpandedRequest(_merged(content, model, preset, template), headers, preset, template)
 

@@ -4,7 +4,6 @@ from turnpike.domain.routing.conditions import OPERATION, PARAMETERS, Policy, sh
 from turnpike.domain.routing.plan import plan_route
 from turnpike.domain.routing.request import RoutedRequest
 from turnpike.domain.routing.route import Exclusion, Route, Strategy
-from turnpike.domain.routing.targets import check_models
 from turnpike.domain.routing.terms import options_for, reads_files, tier_of
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "Route",
     "RoutedRequest",
     "Strategy",
-    "check_models",
     "options_for",
     "plan_route",
     "reads_files",

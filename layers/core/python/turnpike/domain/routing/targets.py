@@ -1,6 +1,6 @@
 """From the slugs that a client asks for to the models that are tried."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import NamedTuple
 
@@ -62,13 +62,13 @@ class Finder(NamedTuple):
         if slug.model == AUTO:
             strategy = "auto"
             if not isinstance(self.terms.request, ChatRequest):
-                raise _chats_alone(self.terms)
+                raise chats_alone(self.terms.outputs)
             found.task = classify(self.terms.request, self.terms.inputs, self.terms.prompt_tokens)
             models = self._auto_models(slug, self.terms.request, found.task)
         elif slug.model == FREE:
             models = self._free_models(slug)
         else:
-            models = [_model_of(self.catalog, text, slug)]
+            models = [get_model(self.catalog, text, slug)]
             strategy = _strategy(slug, models[0])
         if not found.targets:
             found.strategy = strategy
@@ -110,22 +110,8 @@ class Finder(NamedTuple):
         return next(_models_of(self.catalog, self.sticky), None)
 
 
-def check_models(catalog: Catalog, slugs: Sequence[str]) -> None:
-    """Raises ModelNotFound or NoEndpoints where none of them is known, as `find` does."""
-    problems: list[RequestError] = []
-    for text in slugs:
-        slug = parse_slug(text)
-        try:
-            if slug.model not in (AUTO, FREE):
-                _model_of(catalog, text, slug)
-        except (ModelNotFound, NoEndpoints) as error:
-            problems.append(error)
-        else:
-            return
-    raise problems[0]
-
-
-def _model_of(catalog: Catalog, text: str, slug: Slug) -> Model:
+def get_model(catalog: Catalog, text: str, slug: Slug) -> Model:
+    """`slug` is what `text` says. Raises ModelNotFound, and NoEndpoints for a variant that the model has not."""
     try:
         return catalog.get_model(slug.model)
     except ModelNotFound:
@@ -136,6 +122,14 @@ def _model_of(catalog: Catalog, text: str, slug: Slug) -> Model:
     except ModelNotFound:
         raise ModelNotFound(text) from None
     raise _no_variant(slug, base)
+
+
+def chats_alone(outputs: Iterable[str]) -> NoEndpoints:
+    """What `openrouter/auto` says to whoever wants something else than a chat."""
+    kinds = ",".join(sorted(outputs))
+    advice = f"name a model; GET /models?output_modalities={kinds} lists them"
+    availability = Availability("constraint_filtered", [AUTO], constraint=("model", advice))
+    return NoEndpoints(f"{AUTO} chooses among models for chats alone: {advice}", availability)
 
 
 def _models_of(catalog: Catalog, key: str) -> Iterator[str]:
@@ -164,13 +158,6 @@ def _no_variant(slug: Slug, base: Model) -> NoEndpoints:
         constraint=("model", advice),
     )
     return NoEndpoints(f"No endpoints found for {slug.model}: {base.id} {what}; {advice}", availability)
-
-
-def _chats_alone(terms: Terms) -> NoEndpoints:
-    kinds = ",".join(sorted(terms.outputs))
-    advice = f"name a model; GET /models?output_modalities={kinds} lists them"
-    availability = Availability("constraint_filtered", [AUTO], constraint=("model", advice))
-    return NoEndpoints(f"{AUTO} chooses among models for chats alone: {advice}", availability)
 
 
 def _nothing_matches(router: str) -> NoEndpoints:
