@@ -224,8 +224,8 @@ def test_the_time_runs_out_in_the_middle(fn: StreamingLambda) -> None:
 
 def test_a_large_body_reaches_the_function_and_a_larger_one_does_not(fn: StreamingLambda) -> None:
     large = chat(text="word " * ((LARGEST_EVENT - 100_000) // 5))
-    error = error_of(fn.http.post("/chat/completions", json=large), 404)
-    assert "shorten the prompt" in error["message"]
+    error = error_of(fn.http.post("/chat/completions", json=large), 400)
+    assert "maximum context length is" in error["message"]
 
     refused = fn.http.post("/chat/completions", json=chat(text="x" * LARGEST_EVENT))
     assert (refused.status_code, refused.json()) == (413, {"message": "Request Too Long"})
