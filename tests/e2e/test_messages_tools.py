@@ -93,9 +93,9 @@ def test_a_later_version_searches_without_running_code(sim: Simulated) -> None:
 def test_what_cannot_be_had_is_refused_with_what_to_do(sim: Simulated) -> None:
     with pytest.raises(BadRequestError, match="charged by the hour of a container"):
         ask(sim, CLAUDE, tools=[{"type": "code_execution_20250825", "name": "code_execution"}])
-    with pytest.raises(NotFoundError, match="the tools bash_20250124 are part of Anthropic's Messages API"):
+    with pytest.raises(NotFoundError, match="the tool bash_20250124 is part of Anthropic's Messages API"):
         ask(sim, "bedrock_anthropic", tools=[BASH])
-    with pytest.raises(NotFoundError, match="the tools web_search_20250305 are part of Anthropic's Messages API"):
+    with pytest.raises(NotFoundError, match="the tool web_search_20250305 is part of Anthropic's Messages API"):
         ask(sim, "openai_responses", tools=[SEARCH])
     assert sim.requests() == []
     both = {**SEARCH, "allowed_domains": ["a.test"], "blocked_domains": ["b.test"]}

@@ -98,7 +98,7 @@ def test_a_shell_that_the_client_runs(sim: Simulated, stream: bool) -> None:
 
 
 def test_who_does_not_speak_it_is_not_asked(sim: Simulated) -> None:
-    with pytest.raises(NotFoundError, match="the tools local_shell are part of OpenAI's Responses API"):
+    with pytest.raises(NotFoundError, match="the tool local_shell is part of OpenAI's Responses API"):
         ask(sim, model="sim/anthropic", tools=[{"type": "local_shell"}])
     with pytest.raises(NotFoundError, match="search the web with no such tool"):
         ask(sim, model="sim/openai_responses", tools=[SEARCH])

@@ -298,7 +298,7 @@ async def test_where_nobody_has_them_the_error_says_so() -> None:
     error = answer.json["error"]
     assert error["type"] == "not_found_error"
     assert (
-        "the tools bash_20250124 are part of Anthropic's Messages API, which one cannot be asked in" in error["message"]
+        "the tool bash_20250124 is part of Anthropic's Messages API, which one cannot be asked in" in error["message"]
     )
     assert "send function tools and run them yourself" in error["message"]
 

@@ -294,5 +294,5 @@ async def test_a_model_of_another_api_says_what_to_do() -> None:
     answer = await Client(world).post({**HELLO, "tools": [{"type": "local_shell"}]}, path="/api/v1/responses")
     assert answer.status == 404
     message = answer.json["error"]["message"]
-    assert "the tools local_shell are part of OpenAI's Responses API, which one cannot be asked in" in message
+    assert "the tool local_shell is part of OpenAI's Responses API, which one cannot be asked in" in message
     assert "ask for a model that can, or send function tools and run them yourself" in message

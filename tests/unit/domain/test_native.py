@@ -99,8 +99,9 @@ def test_a_search_is_asked_only_of_those_of_whom_it_is_known() -> None:
 @pytest.mark.parametrize(
     ("dialect", "tools", "said"),
     [
-        ("messages", ["bash_20250124"], "the tools bash_20250124 are part of Anthropic's Messages API, which alpha"),
-        ("responses", ["mcp", "mcp"], "the tools mcp are part of OpenAI's Responses API, which alpha cannot"),
+        ("messages", ["bash_20250124"], "the tool bash_20250124 is part of Anthropic's Messages API, which alpha"),
+        ("responses", ["mcp", "mcp"], "the tool mcp is part of OpenAI's Responses API, which alpha cannot"),
+        ("responses", ["mcp", "computer"], "the tools mcp, computer are part of OpenAI's Responses API"),
         ("responses", [], "items of its own tools are part of OpenAI's Responses API"),
     ],
 )

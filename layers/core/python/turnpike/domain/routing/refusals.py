@@ -211,9 +211,10 @@ def _operation(refusal: _Refusal) -> _Advice:
 def _native(refusal: _Refusal) -> _Advice:
     request = refusal.terms.request
     api = {"messages": "Anthropic's Messages", "responses": "OpenAI's Responses"}[request.dialect or "messages"]
-    kinds = [str(tool.declared.get("type")) for tool in request.native_tools]
-    what = f"the tools {_listed(dict.fromkeys(kinds))}" if kinds else "items of its own tools"
-    advice = f"{what} are part of {api} API, which {refusal.providers(reasons.NATIVE)} cannot be asked in"
+    kinds = dict.fromkeys(str(tool.declared.get("type")) for tool in request.native_tools)
+    told = f"the tool {_listed(kinds)} is" if len(kinds) == 1 else f"the tools {_listed(kinds)} are"
+    what = told if kinds else "items of its own tools are"
+    advice = f"{what} part of {api} API, which {refusal.providers(reasons.NATIVE)} cannot be asked in"
     return "tools", f"{advice}; ask for a model that can, or send function tools and run them yourself", None
 
 
