@@ -116,7 +116,7 @@ def test_chat_completions_search_with_it(sim: Simulated, model: str, stream: boo
     assert (cited["url"], answer["content"][cited["start_index"] : cited["end_index"]]) == (page, answer["content"])
     assert sim.plugins.requests == []
     (request,) = sim.requests()
-    limits = {"max_uses": 3} if online else {"max_uses": 1, "allowed_domains": ["example.org"]}
+    limits = {"max_uses": 5} if online else {"max_uses": 1, "allowed_domains": ["example.org"]}
     assert request["body"]["tools"] == [{"type": "web_search_20250305", "name": "web_search", **limits}]
     usage = answer["usage"]
     assert nano(usage.cost) == price(usage) + SEARCH_NANO_USD

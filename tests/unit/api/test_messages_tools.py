@@ -76,12 +76,12 @@ async def message(*script: Delta, stream: bool, **members: Any) -> dict[str, Any
 # Tools
 
 
-def test_those_that_are_passed_on_go_as_they_are() -> None:
+def test_those_that_are_passed_on_go_as_they_are_but_for_a_limit() -> None:
     request = parse(tools=[TOOL, SEARCH, FETCH, BASH])
     assert [tool["function"]["name"] for tool in request.parameters["tools"]] == ["weather"]
     assert request.native_tools == (
-        NativeTool("messages", SEARCH, searches=3),
-        NativeTool("messages", FETCH, fetches=3),
+        NativeTool("messages", SEARCH, searches=5),
+        NativeTool("messages", {**FETCH, "max_uses": 5}, fetches=5),
         NativeTool("messages", BASH),
     )
     assert request.dialect == "messages"
@@ -96,18 +96,19 @@ def test_what_clients_run_themselves_is_passed_on(kind: str) -> None:
     assert (tool.declared, tool.searches) == ({"type": kind, "name": "x"}, 0)
 
 
-@pytest.mark.parametrize(("most", "expected"), [(None, 3), (1, 1), (3, 3), (50, 3)])
-def test_searches_are_expected_as_far_as_they_may_be_made(most: int | None, expected: int) -> None:
+@pytest.mark.parametrize(("most", "allowed"), [(None, 5), (1, 1), (5, 5), (50, 50)])
+def test_searches_are_limited_and_expected_as_far_as_they_may_be_made(most: int | None, allowed: int) -> None:
     limit = {} if most is None else {"max_uses": most}
-    [tool] = parse(tools=[{"type": "web_search_20250305", "name": "web_search", **limit}]).native_tools
-    assert tool.searches == expected
+    given = {"type": "web_search_20250305", "name": "web_search", **limit}
+    [tool] = parse(tools=[given]).native_tools
+    assert (tool.searches, tool.declared) == (allowed, {**given, "max_uses": allowed})
 
 
 @pytest.mark.parametrize("kind", ["web_search_20260209", "web_search_20260318", "web_fetch_20260318"])
 def test_later_versions_search_without_running_code(kind: str) -> None:
     given = {"type": kind, "name": "x"}
     [tool] = parse(tools=[given]).native_tools
-    assert tool.declared == {**given, "allowed_callers": ["direct"]}
+    assert tool.declared == {**given, "max_uses": 5, "allowed_callers": ["direct"]}
     assert parse(tools=[tool.declared]).native_tools == (tool,)
     assert given == {"type": kind, "name": "x"}
 
@@ -286,10 +287,24 @@ async def test_searches_are_held_for_and_charged_once(stream: bool) -> None:
 
 
 async def test_pages_are_held_for_by_what_is_read_of_them() -> None:
-    for most, expected in ((1, 1), (9, 3)):
+    for most in (1, 9):
         world = World({"one": [SCRIPT]}, ABLE)
         assert (await ask(world, tools=[{**FETCH, "max_uses": most}])).status == 200
-        assert 0 < world.ledger.get_balance(ACCOUNT).held - expected * 10_000_000 < 500_000
+        assert 0 < world.ledger.get_balance(ACCOUNT).held - most * 10_000_000 < 500_000
+
+
+async def test_no_more_is_held_for_than_a_context_takes_beside_the_searches() -> None:
+    world = World({"one": [SCRIPT]}, ABLE, credit_usd="5")
+    assert (await ask(world, tools=[{**SEARCH, "max_uses": 80}])).status == 200
+    context = ABLE.context_length * 1_000
+    assert 0 < world.ledger.get_balance(ACCOUNT).held - context - 80 * 10_000_000 < 500_000
+
+
+async def test_who_cannot_pay_for_the_searches_is_told() -> None:
+    world = World({"one": [SCRIPT]}, ABLE, credit_usd="0.5")
+    answer = await ask(world, tools=[{**SEARCH, "max_uses": 80}])
+    assert (answer.status, answer.json["error"]["type"]) == (402, "billing_error")
+    assert (world.upstream.calls, world.ledger.get_balance(ACCOUNT).held) == ([], 0)
 
 
 async def test_where_nobody_has_them_the_error_says_so() -> None:

@@ -25,7 +25,7 @@ SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}
 BASH = {"type": "bash_20250124", "name": "bash"}
 USE = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "cats"}}
 RESULT = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
-PLAIN = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+PLAIN = {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}
 ROME = {"type": "approximate", "city": "Rome"}
 ENDPOINT = Endpoint(
     "anthropic/claude",

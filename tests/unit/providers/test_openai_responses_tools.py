@@ -142,7 +142,16 @@ def test_options_that_are_none_are_left_out() -> None:
     assert searching(**junk) == {"type": "web_search"}
     assert searching(user_location={"type": "approximate", "country": "NO"})["user_location"]["country"] == "NO"
     for limit in (0, -1, "2", None):
-        assert "max_tool_calls" not in body(parameters={"web_search_options": {"max_uses": limit}})
+        assert body(parameters={"web_search_options": {"max_uses": limit}})["max_tool_calls"] == 10
+
+
+def test_without_a_search_nothing_is_limited_unasked() -> None:
+    shell = NativeTool("responses", {"type": "local_shell"})
+    assert "max_tool_calls" not in body(native_tools=(shell,), dialect="responses")
+    search = NativeTool("responses", {"type": "web_search"}, searches=5)
+    assert body(native_tools=(search,), dialect="responses")["max_tool_calls"] == 10
+    limited = body(native_tools=(search,), dialect="responses", parameters={"max_tool_calls": 3})
+    assert limited["max_tool_calls"] == 3
 
 
 def test_only_an_endpoint_that_says_so_searches() -> None:

@@ -11,8 +11,10 @@ OPTIONS = "web_search_options"
 TOOL = "openrouter:web_search"
 """The type of OpenRouter's tool that asks for one."""
 
-EXPECTED = 3
-"""By a model that decides itself how often to search; it may search more often."""
+MOST = 5
+"""Searches, or fetched pages, that a model may make where the client sets no limit. The provider is told, and they are
+held for: without a limit a prompt could have it search on for what nobody can pay.
+"""
 
 TOKENS_PER_SEARCH = 10_000
 """What the results of one add to the prompt, about: a recorded search of Claude's added 13,600."""
@@ -27,7 +29,7 @@ def expected_searches(limit: int | None, endpoint: Endpoint) -> int:
     """How many to hold for. Where the model does not decide it, it is one."""
     if endpoint.dialect is None:
         return 1
-    return EXPECTED if limit is None else min(limit, EXPECTED)
+    return MOST if limit is None else limit
 
 
 def plain_domain(pattern: str) -> str | None:

@@ -86,7 +86,7 @@ class CompleteChat:
         found = searches + sum(tool.fetches for tool in request.native_tools)
         if found and any(endpoint.dialect for endpoint in route):
             # What is found is read like a prompt, and paid for like one.
-            sent_tokens += found * TOKENS_PER_SEARCH
+            sent_tokens += min(found * TOKENS_PER_SEARCH, max(endpoint.context_length for endpoint in route))
         now = self.now()
         admission = await self.admit(
             principal,

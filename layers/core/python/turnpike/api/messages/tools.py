@@ -10,7 +10,7 @@ from typing import Any
 from turnpike.api.messages.schema import MessagesBody, OtherTool
 from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.native import NativeTool
-from turnpike.domain.searches import EXPECTED, TOOL
+from turnpike.domain.searches import MOST, TOOL
 
 _SEARCH = re.compile(r"web_search_\d{8}")
 _FETCH = re.compile(r"web_fetch_\d{8}")
@@ -58,8 +58,8 @@ def _native(kind: str, given: Mapping[str, Any], path: str) -> NativeTool:
         # The later versions filter what they find with code unless they are told not to. It is free of charge, but a
         # turn that waits for the client can only go on by the name of its container, and that is not the client's.
         declared = {**declared, "allowed_callers": ["direct"]}
-    expected = _expected(declared, path)
-    return NativeTool("messages", declared, **{"searches" if searches else "fetches": expected})
+    most = _most_uses(declared, path)
+    return NativeTool("messages", {**declared, "max_uses": most}, **{"searches" if searches else "fetches": most})
 
 
 def _uncalled_by_code(given: Mapping[str, Any], path: str) -> Mapping[str, Any]:
@@ -71,13 +71,13 @@ def _uncalled_by_code(given: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     return given
 
 
-def _expected(declared: Mapping[str, Any], path: str) -> int:
+def _most_uses(declared: Mapping[str, Any], path: str) -> int:
     most = declared.get("max_uses")
     if most is None:
-        return EXPECTED
+        return MOST
     if not isinstance(most, int) or isinstance(most, bool) or most < 1:
         raise InvalidRequest("Input should be a whole number above 0, or left out", field=f"{path}.max_uses")
-    return min(most, EXPECTED)
+    return most
 
 
 def _refusal(kind: str, path: str) -> InvalidRequest:

@@ -8,7 +8,7 @@ from typing import Any
 from turnpike.domain.chat import Message
 from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.native import PART, NativeTool, family_of
-from turnpike.domain.searches import EXPECTED
+from turnpike.domain.searches import MOST
 
 Json = Mapping[str, Any]
 
@@ -65,9 +65,9 @@ def refusal_of(tool: Json, field: str) -> InvalidRequest:
 
 def native_tools(content: Json) -> tuple[NativeTool, ...]:
     """From a validated body."""
-    most = content.get("max_tool_calls") or EXPECTED
+    most = content.get("max_tool_calls") or MOST
     return tuple(
-        NativeTool("responses", _declared(tool), min(most, EXPECTED) if _searches(tool["type"]) else 0)
+        NativeTool("responses", _declared(tool), most if _searches(tool["type"]) else 0)
         for tool in content.get("tools") or ()
         if travels(tool) and not is_idle(tool)
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnpike.domain.errors import InvalidRequest
-from turnpike.domain.searches import EXPECTED, domain_and_path
+from turnpike.domain.searches import MOST, domain_and_path
 
 _PLAIN = "web_search_20250305"
 """The version without filters, which every model with a search has, and Google's platform too. Later ones run code on
@@ -24,7 +24,7 @@ def search_tool(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises InvalidRequest for domains that the API has no words for.
     """
     limit = options.get("max_uses")
-    most = limit if isinstance(limit, int) and limit > 0 else EXPECTED
+    most = limit if isinstance(limit, int) and limit > 0 else MOST
     tool: dict[str, Any] = {"type": _PLAIN, "name": "web_search", "max_uses": most}
     named = {member: _domains(options.get(given)) for given, member in _DOMAINS.items()}
     if all(named.values()):

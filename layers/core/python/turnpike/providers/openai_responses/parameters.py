@@ -58,7 +58,7 @@ def build_parameters(
         built["safety_identifier"] = _identifier(request.user)
     if taken.get("prompt_cache_options") and marked:
         built["prompt_cache_options"] = taken["prompt_cache_options"]
-    most = most_calls(request)
+    most = most_calls(request, others)
     if others and most is not None:
         built["max_tool_calls"] = most
     custom = request.custom_tools if takes_custom_tools(endpoint) else {}

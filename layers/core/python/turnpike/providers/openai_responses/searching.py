@@ -10,7 +10,7 @@ from turnpike.domain.catalog import Endpoint
 from turnpike.domain.chat import ChatRequest
 from turnpike.domain.errors import InvalidRequest
 from turnpike.domain.native import family_of
-from turnpike.domain.searches import OPTIONS, plain_domain, searches_with
+from turnpike.domain.searches import MOST, OPTIONS, plain_domain, searches_with
 from turnpike.domain.tool_choice import ALLOWED, is_narrow
 from turnpike.providers.openai_responses.servers import Server
 
@@ -31,11 +31,15 @@ def build_tools(request: ChatRequest, endpoint: Endpoint, server: Server) -> lis
     return native
 
 
-def most_calls(request: ChatRequest) -> int | None:
-    """How often tools that run at the provider may be called, where anybody said it."""
+def most_calls(request: ChatRequest, tools: Sequence[Mapping[str, Any]]) -> int | None:
+    """How often tools that run at the provider may be called; where nobody said it and there is a search among them,
+    as many as search, and open what they find.
+    """
     options = request.parameters.get(OPTIONS) or {}
     most = request.parameters.get("max_tool_calls") or options.get("max_uses")
-    return most if isinstance(most, int) and most > 0 else None
+    if isinstance(most, int) and most > 0:
+        return most
+    return 2 * MOST if searches(tools) else None
 
 
 def build_choice(choice: Any) -> Any:
