@@ -1,7 +1,8 @@
 """An operator's catalog with a model on every wire format, all of them served by the simulator."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -328,6 +329,8 @@ class Simulated:
     simulator: Simulator
     plugins: PluginServer
     """Search engines and moderation, on loopback too."""
+    newcomer: Callable[[], AbstractContextManager[httpx2.Client]]
+    """A client of an account of its own, which nobody else is charged to."""
 
     def plan(self, wire: str, fault: Mapping[str, Any], *, count: int = 1, model: str = "") -> None:
         """Let the next requests to the wire's own endpoint fail, or to that of another upstream model."""
@@ -366,4 +369,9 @@ def simulated(parts: Deployment, folder: Path) -> Iterator[Simulated]:
         OpenRouter(server_url=f"{url}/api/v1", api_key=api_key, timeout_ms=20_000) as openrouter,
         http_client(f"{url}/api/v1", api_key) as http,
     ):
-        yield Simulated(openai, anthropic, openrouter, http, simulator, plugins)
+
+        def newcomer() -> AbstractContextManager[httpx2.Client]:
+            seeded = parts.call("seed", f"acct-{secrets.token_hex(4)}", "10")
+            return http_client(f"{url}/api/v1", seeded["api_key"])
+
+        yield Simulated(openai, anthropic, openrouter, http, simulator, plugins, newcomer)
