@@ -220,6 +220,37 @@ async def test_a_model_that_searches_as_it_likes_is_held_for_what_it_may_find(pl
         assert round(answer.json["usage"]["cost"] * 1e9) == TOKENS_NANO_USD + 10_000_000
 
 
+@pytest.mark.parametrize(
+    ("skin", "wire", "asked"),
+    [
+        ("chat", "anthropic", {"web_search_options": {"max_uses": 9}}),
+        ("chat", "anthropic", {"web_search_options": {"max_uses": 9}, "plugins": [{**WEB, "max_uses": 2}]}),
+        (
+            "responses",
+            "openai_responses",
+            {
+                "tools": [{"type": "mcp", "server_label": "m", "server_url": "https://m.test"}],
+                "max_tool_calls": 9,
+                "plugins": [{**WEB, "max_uses": 2}],
+            },
+        ),
+    ],
+)
+async def test_a_limit_in_other_words_is_held_for_as_well(
+    skin: str, wire: str, asked: dict[str, Any], plugged: Plugged
+) -> None:
+    """Who could raise what the provider is told, and not what is held, would search at others' cost."""
+    priced = Pricing(Decimal("0.000001"), Decimal("0.000002"), web_search=Decimal("0.01"))
+    world = World(
+        {"one": [text("Hi")]},
+        replace(endpoint(supported_parameters=NATIVE, pricing=priced), tool_wire=wire),
+        plugins=plugged,
+    )
+    answer = await ask(world, skin, **asked)
+    assert answer.status == 200, answer.body
+    assert 0 < world.ledger.get_balance(ACCOUNT).held - 9 * 20_000_000 < 6_000_000
+
+
 async def test_searches_that_a_client_declares_itself_are_held_for_as_well(plugged: Plugged) -> None:
     priced = Pricing(Decimal("0.000001"), Decimal("0.000002"), web_search=Decimal("0.01"))
     able = replace(endpoint(supported_parameters=NATIVE, pricing=priced), tool_wire="anthropic")

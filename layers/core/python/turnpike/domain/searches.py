@@ -25,6 +25,17 @@ def searches_with(request: ChatRequest, endpoint: Endpoint) -> bool:
     return OPTIONS in request.parameters and OPTIONS in endpoint.supported_parameters
 
 
+def limit_of(request: ChatRequest) -> int | None:
+    """How many searches a client allows at most, in whichever words; which of them counts is for the wire format."""
+    options, web = request.parameters.get(OPTIONS), request.plugins.web
+    given = (
+        web.max_uses if web else None,
+        options.get("max_uses") if isinstance(options, dict) else None,
+        request.parameters.get("max_tool_calls"),
+    )
+    return max((limit for limit in given if isinstance(limit, int) and limit > 0), default=None)
+
+
 def expected_searches(limit: int | None, endpoint: Endpoint) -> int:
     """How many to hold for. Where the model does not decide it, it is one."""
     if endpoint.dialect is None:

@@ -16,7 +16,7 @@ from turnpike.domain.health import Health, no_health
 from turnpike.domain.ids import new_generation_id
 from turnpike.domain.money import ZERO
 from turnpike.domain.routing import Policy, Route, RoutedRequest, plan_route
-from turnpike.domain.searches import OPTIONS, TOKENS_PER_SEARCH, expected_searches
+from turnpike.domain.searches import OPTIONS, TOKENS_PER_SEARCH, expected_searches, limit_of
 from turnpike.domain.slugs import parse_slug
 from turnpike.domain.stickiness import Stickiness, conversation_of
 from turnpike.domain.tool_choice import check_tool_choice
@@ -202,7 +202,7 @@ def _native_searches(request: ChatRequest, route: Route) -> int:
     declared = sum(tool.searches for tool in request.native_tools)
     if not route.online and web is None and not asked:
         return declared  # As of most requests.
-    limit = web.max_uses if web else None
+    limit = limit_of(request)
     itself = [each for each in route if asked or route.search_of(request, each) == "native"]
     return max([declared, *(expected_searches(limit, endpoint) for endpoint in itself)])
 
